@@ -1,0 +1,1 @@
+"""byrote.runs"""
