@@ -3,19 +3,26 @@
 Knows nothing of models, texts or papers.
 """
 
-from byrote._lazy import attach
+from typing import TYPE_CHECKING
 
-_EXPORTS = {
-    "Parts": "parts",
-    "Run": "folder",
-    "SCHEMA_VERSION": "folder",
-    "config_hash": "folder",
-    "hardware": "provenance",
-    "now": "provenance",
-    "replacing": "files",
-    "versions": "provenance",
-    "write_json": "files",
-    "write_parquet": "files",
-}
+from byrote._lazy import lazy
 
-__getattr__, __dir__, __all__ = attach(__name__, _EXPORTS)
+if TYPE_CHECKING:
+    from byrote.runs.files import replacing, write_json, write_parquet
+    from byrote.runs.folder import SCHEMA_VERSION, Run, config_hash
+    from byrote.runs.parts import Parts
+    from byrote.runs.provenance import hardware, now, versions
+
+__getattr__, __dir__ = lazy(__name__)
+__all__ = [
+    "SCHEMA_VERSION",
+    "Parts",
+    "Run",
+    "config_hash",
+    "hardware",
+    "now",
+    "replacing",
+    "versions",
+    "write_json",
+    "write_parquet",
+]

@@ -87,7 +87,7 @@ class Run:
         """Open an existing run.
 
         Raises:
-            InputError: There is no run in `folder`, or one of a schema that this byrote cannot read.
+            InputError: No run is in `folder`, or one of a schema that this byrote cannot read.
         """
         path = folder / "run.json"
         if not folder.is_dir():
