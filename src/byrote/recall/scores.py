@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from byrote.errors import InputError
+
 __all__ = ["SamplingScheme", "Scores"]
 
 
@@ -26,6 +28,22 @@ class SamplingScheme:
     temperature: float = 1.0
     top_k: int | None = 40
     top_p: float | None = None
+
+    def check(self) -> None:
+        """Check the values.
+
+        Raises:
+            InputError: A value is outside its range.
+        """
+        if not self.temperature > 0:
+            raise InputError(
+                f"temperature {self.temperature}: it must be greater than 0 "
+                "(greedy decoding is what `extractable` measures)"
+            )
+        if self.top_k is not None and self.top_k < 1:
+            raise InputError(f"top-k {self.top_k}: it must be at least 1, or left out")
+        if self.top_p is not None and not 0 < self.top_p <= 1:
+            raise InputError(f"top-p {self.top_p}: it must lie in (0, 1], or be left out")
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -124,6 +125,14 @@ class Run:
     def table(self, name: str) -> Path:
         """Path of a table."""
         return self.folder / "tables" / f"{name}.parquet"
+
+    def clean(self) -> None:
+        """Remove the temporary files that a killed process left."""
+        for path in self.folder.rglob(".*.tmp"):
+            if path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink(missing_ok=True)
 
     @contextmanager
     def locked(self) -> Iterator[None]:

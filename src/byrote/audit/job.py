@@ -1,0 +1,225 @@
+"""The audit itself: plan, score part by part, join, summarise, report; resumable at any point."""
+
+from __future__ import annotations
+
+import math
+import re
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from byrote.audit.config import AuditConfig
+from byrote.audit.plan import open_sources, read_plan, write_plan
+from byrote.audit.rows import part_tables
+from byrote.errors import ByroteError, InputError
+from byrote.models import LoadedModel, check_source, load
+from byrote.progress import task
+from byrote.recall import Scorer, tie_tolerance
+from byrote.recall.tables import coverage_table, discoverable_table, fit_table, summarise
+from byrote.report import write_report
+from byrote.runs import Parts, Run, now, write_parquet
+
+__all__ = ["resume_audit", "run_audit"]
+
+_COVERAGE_THRESHOLDS = (0.5, 0.1, 0.01, 0.001)
+
+
+def run_audit(
+    config: AuditConfig, *, out: Path | None = None, batch_size: int | None = None
+) -> Run:
+    """Audit a model on texts; continue if `out` holds an unfinished run of the same config.
+
+    Args:
+        config: The question.
+        out: The run folder; None makes `byrote-runs/DATE-MODEL`.
+        batch_size: Passages in a forward pass; it changes no result.
+
+    Returns:
+        The finished run: its tables, charts and report are in `run.folder`.
+
+    Raises:
+        InputError: The model, a source or an option cannot be used.
+    """
+    config.check()
+    check_source(config.model)
+    sources = open_sources(config)
+    folder = out or _new_folder(config.model)
+    fresh = not (folder / "run.json").exists()
+    run = Run.start(folder, "audit", config.to_json(), seed=config.seed, model=None, data=None)
+    with run.locked():
+        if run.done and not fresh:
+            _tidy(run)
+            return run
+        try:
+            _work(run, config, sources, batch_size)
+        except ByroteError:
+            if fresh and run.info["data"] is None:
+                _discard(run)
+            raise
+    return run
+
+
+def resume_audit(folder: Path, *, batch_size: int | None = None) -> Run:
+    """Continue the audit in `folder` with the config that it was started with.
+
+    Raises:
+        InputError: There is no audit in `folder`.
+    """
+    run = Run.open(folder)
+    if run.info["kind"] != "audit":
+        raise InputError(f"{folder} is a run of kind {run.info['kind']!r}, not an audit")
+    return run_audit(AuditConfig.from_json(run.info["config"]), out=folder, batch_size=batch_size)
+
+
+def _work(run: Run, config: AuditConfig, sources: Any, batch_size: int | None) -> None:
+    began = time.monotonic()
+    already = run.info["seconds"]
+    run.clean()
+    with task(f"Loading {config.model}"):
+        loaded = load(
+            config.model,
+            device=config.device,
+            dtype=config.dtype,
+            trust_remote_code=config.trust_remote_code,
+        )
+    _remember_model(run, loaded)
+    lead = _lead(config, loaded)
+    plan = run.folder / "plan.parquet"
+    if run.info["data"] is None or not plan.exists():
+        room = None if loaded.max_len is None else loaded.max_len - len(lead)
+        data, notes = write_plan(
+            plan,
+            config,
+            sources,
+            loaded.tokenizer,
+            vocab_size=loaded.vocab_size,
+            max_len=room,
+        )
+        run.update(data=data)
+        for note in notes:
+            run.note(note)
+    if tie_tolerance(loaded.dtype) == 0.0:
+        run.note(
+            f"scored in {loaded.dtype}: rounding can decide between tokens of nearly the same "
+            "probability, so single verdicts may change with the batch size"
+        )
+    scorer = Scorer(loaded, config.scheme, batch_size=batch_size, lead=lead)
+    count = _score_parts(run, config, loaded, scorer, plan)
+    _finish(run, config, count)
+    run.update(status="done", end=now(), seconds=round(already + time.monotonic() - began, 1))
+    _tidy(run)
+
+
+def _tidy(run: Run) -> None:
+    """Draw the report if it is not there, and drop what only an unfinished run needs."""
+    if not (run.folder / "report.html").exists():
+        with task("Drawing the report"):
+            write_report(run.folder)
+    Parts(run.folder).remove()
+
+
+def _score_parts(
+    run: Run, config: AuditConfig, loaded: LoadedModel, scorer: Scorer, plan: Path
+) -> int:
+    """Score all parts that are not there yet; return how many parts there are."""
+    total = run.info["data"]["passages"] + run.info["data"]["controls"]
+    size = _part_size(total)
+    parts = Parts(run.folder)
+    done = parts.done()
+    with task("Scoring passages", total) as advance:
+        index = -1
+        for index, passages in enumerate(read_plan(plan, size)):
+            if index in done:
+                advance(len(passages))
+            else:
+                parts.write(index, part_tables(passages, scorer, loaded, config, advance))
+    return index + 1
+
+
+def _finish(run: Run, config: AuditConfig, count: int) -> None:
+    """Join the parts and derive the tables that speak of many passages."""
+    with task("Summarising"):
+        parts = Parts(run.folder)
+        for table in ("passages", "tokens"):
+            parts.join(table, run.table(table), count)
+        passages = pl.read_parquet(run.table("passages"))
+        summary = summarise(
+            passages,
+            confidence=config.confidence,
+            seed=config.seed,
+            n=config.draws,
+            p=config.probability,
+        )
+        write_parquet(run.table("summary"), summary)
+        if config.verdict_only:
+            return
+        discoverable = discoverable_table(passages, confidence=config.confidence)
+        write_parquet(run.table("discoverable"), discoverable)
+        write_parquet(run.table("coverage"), coverage_table(passages, _COVERAGE_THRESHOLDS))
+        write_parquet(run.table("fits"), fit_table(passages, seed=config.seed))
+
+
+def _part_size(total: int) -> int:
+    """Passages in a part: a killed run loses at most one part, a long one has few files."""
+    return min(4096, max(64, 2 ** math.ceil(math.log2(max(total, 1) / 256))))
+
+
+def _lead(config: AuditConfig, loaded: LoadedModel) -> tuple[int, ...]:
+    if config.bos == "never":
+        return ()
+    if config.bos == "always":
+        bos = loaded.tokenizer.bos_token_id if loaded.tokenizer is not None else None
+        if bos is None:
+            raise InputError(f"--bos always: {config.model} has no BOS token; use auto or never")
+        return (bos,)
+    return () if loaded.bos_id is None else (loaded.bos_id,)
+
+
+def _remember_model(run: Run, loaded: LoadedModel) -> None:
+    model = {
+        "source": loaded.source,
+        "family": loaded.family,
+        "parameters": loaded.parameters,
+        "weights_hash": loaded.weights_hash,
+        "dtype": str(loaded.dtype).removeprefix("torch."),
+        "licence": loaded.licence,
+        "bos_id": loaded.bos_id,
+    }
+    before = run.info["model"]
+    if before and before["weights_hash"] != model["weights_hash"]:
+        raise InputError(
+            f"{run.folder} was begun with weights {before['weights_hash'][:12]}, but "
+            f"{loaded.source} now has {model['weights_hash'][:12]}; start a new run"
+        )
+    run.update(model=model, hardware=run.info["hardware"] | {"device": str(loaded.device)})
+
+
+def _new_folder(model: str) -> Path:
+    name = re.sub(r"[^A-Za-z0-9.]+", "-", Path(model.partition("?")[0].partition(":")[2] or model).name)
+    stamp = datetime.now().astimezone().strftime("%Y-%m-%d")
+    base = Path("byrote-runs") / f"{stamp}-{name.strip('-')}"
+    for candidate in _numbered(base):
+        if not candidate.exists():
+            return candidate
+    raise AssertionError("unreachable: there is always a next number")
+
+
+def _numbered(base: Path) -> Iterator[Path]:
+    yield base
+    number = 2
+    while True:
+        yield base.with_name(f"{base.name}-{number}")
+        number += 1
+
+
+def _discard(run: Run) -> None:
+    """Remove a run folder that an input error left with nothing in it."""
+    for name in ("run.json", ".lock"):
+        (run.folder / name).unlink(missing_ok=True)
+    if not any(run.folder.iterdir()):
+        run.folder.rmdir()

@@ -1,0 +1,99 @@
+"""Greedy continuations, where the text may diverge from the suffix.
+
+The scoring pass already knows the continuation up to the first miss: it is the suffix itself, and
+then the argmax at the miss. So a suffix that is recited in full is not generated at all, and the
+others are generated from their first miss on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import torch
+from transformers import GenerationConfig
+
+from byrote.models import LoadedModel
+from byrote.recall.scores import Scores
+from byrote.texts.passages import Passage
+
+__all__ = ["continuations"]
+
+_ROWS_PER_BATCH = 32
+
+
+def continuations(
+    loaded: LoadedModel,
+    passages: Sequence[Passage],
+    scores: Sequence[Scores],
+    *,
+    lead: Sequence[int] = (),
+    advance: Callable[[float], None] = lambda _: None,
+) -> list[list[int]]:
+    """Write the greedy continuation of each prefix, as long as its suffix.
+
+    Args:
+        loaded: The model.
+        passages: What was asked.
+        scores: Their scores from the same model, in the same order.
+        lead: Token ids before every prefix.
+        advance: Called with the number of passages just finished.
+
+    Returns:
+        Token ids of each continuation; shorter than the suffix only where the model ended the text.
+    """
+    results: list[list[int]] = [[] for _ in passages]
+    waiting: list[tuple[int, list[int], int]] = []
+    ends = _end_ids(loaded)
+    for index, (passage, score) in enumerate(zip(passages, scores, strict=True)):
+        suffix = passage.suffix_ids.tolist()
+        miss = len(suffix) if score.hit.all() else int(score.hit.argmin())
+        known = suffix[:miss] + [int(score.argmax[miss])] * (miss < len(suffix))
+        stop = next((i for i, token in enumerate(known) if token in ends), None)
+        results[index] = known if stop is None else known[:stop]
+        if stop is None and len(known) < len(suffix):
+            context = [*lead, *passage.prefix_ids.tolist(), *known]
+            waiting.append((index, context, len(suffix) - len(known)))
+    advance(len(passages) - len(waiting))
+    # Rows that still need a similar number of tokens go together: none waits long for another.
+    waiting.sort(key=lambda item: (-item[2], -len(item[1]), item[0]))
+    for start in range(0, len(waiting), _ROWS_PER_BATCH):
+        batch = waiting[start : start + _ROWS_PER_BATCH]
+        for (index, _, missing), new in zip(batch, _generate(loaded, batch), strict=True):
+            stop = next((i for i, token in enumerate(new) if token in ends), len(new))
+            results[index] = results[index] + new[: min(stop, missing)]
+        advance(len(batch))
+    return results
+
+
+@torch.inference_mode()
+def _generate(loaded: LoadedModel, batch: Sequence[tuple[int, list[int], int]]) -> list[list[int]]:
+    width = max(len(context) for _, context, _ in batch)
+    pad = 0
+    ids = torch.full((len(batch), width), pad, dtype=torch.long)
+    mask = torch.zeros_like(ids)
+    for row, (_, context, _) in enumerate(batch):
+        ids[row, width - len(context) :] = torch.tensor(context)
+        mask[row, width - len(context) :] = 1
+    config = GenerationConfig(
+        do_sample=False,
+        max_new_tokens=max(missing for _, _, missing in batch),
+        pad_token_id=pad,
+        eos_token_id=sorted(_end_ids(loaded)) or None,
+    )
+    written = loaded.model.generate(
+        input_ids=ids.to(loaded.device),
+        attention_mask=mask.to(loaded.device),
+        generation_config=config,
+    )
+    return written[:, width:].tolist()
+
+
+def _end_ids(loaded: LoadedModel) -> set[int]:
+    """Ids that end a text: the model's own, as one id, a list, or none."""
+    config = getattr(loaded.model, "generation_config", None)
+    found = getattr(config, "eos_token_id", None)
+    if found is None:
+        found = getattr(loaded.model.config, "eos_token_id", None)
+    if found is None:
+        return set()
+    return set(found) if isinstance(found, list | tuple) else {int(found)}
