@@ -1,0 +1,105 @@
+"""Load a tokenizer, and see what it puts before a text."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from transformers import AutoTokenizer, PreTrainedTokenizerFast
+
+from byrote.errors import InputError
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+__all__ = ["load_tokenizer", "prepended_ids", "quick_tokenizer", "same_tokenizer"]
+
+_FILES = (
+    "tokenizer.json",
+    "tokenizer.model",
+    "vocab.json",
+    "vocab.txt",
+    "spiece.model",
+    "tokenizer_config.json",
+)
+_PROBE = "In the beginning,  God's  3.14\n\n\tdef f(x): ½ é 漢字 \U0001f642 <b>"
+# What a tokenizer's configuration file says beyond the tokenizer.json: the rest names classes.
+_KEPT = ("padding_side", "truncation_side", "clean_up_tokenization_spaces", "model_input_names")
+
+
+def load_tokenizer(where: str | Path, **options: Any) -> PreTrainedTokenizerBase:
+    """Load the tokenizer of a model.
+
+    Args:
+        where: A folder or a hub id.
+        options: Passed on to `AutoTokenizer.from_pretrained`.
+
+    Returns:
+        A fast tokenizer where there is one.
+
+    Raises:
+        InputError: A local folder holds none, or a broken one.
+    """
+    if not isinstance(where, Path):
+        return AutoTokenizer.from_pretrained(where, **options)
+    if not any((where / name).is_file() for name in _FILES):
+        raise InputError(
+            f"{where} holds no tokenizer (looked for {', '.join(_FILES)}). Save the model's "
+            "tokenizer into it: tokenizer.save_pretrained(folder)."
+        )
+    try:
+        return AutoTokenizer.from_pretrained(where, **options)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        if "trust_remote_code" in str(error):
+            raise
+        text = " ".join(str(error).split())
+        raise InputError(f"The tokenizer in {where} could not be loaded: {text}") from error
+
+
+def quick_tokenizer(folder: Path) -> PreTrainedTokenizerFast:
+    """Load a fast tokenizer from its tokenizer.json alone.
+
+    `AutoTokenizer` reads the file twice, which for a vocabulary of 262,144 costs another 1.5 s.
+    Whether the result is the same is checked once, when a model is converted (`same_tokenizer`).
+    """
+    config = json.loads((folder / "tokenizer_config.json").read_text(encoding="utf-8"))
+    kept = {key: value for key, value in config.items() if key in _KEPT or key.endswith("_token")}
+    tokenizer = PreTrainedTokenizerFast(tokenizer_file=str(folder / "tokenizer.json"), **kept)
+    template = folder / "chat_template.jinja"
+    if template.is_file():
+        tokenizer.chat_template = template.read_text(encoding="utf-8")
+    return tokenizer
+
+
+def same_tokenizer(one: PreTrainedTokenizerBase, other: PreTrainedTokenizerBase) -> bool:
+    """See whether two tokenizers agree on a varied text, on special tokens and on chat."""
+    texts = [_PROBE, *(_PROBE + str(token) + _PROBE for token in one.all_special_tokens)]
+    return (
+        len(one) == len(other)
+        and one.special_tokens_map == other.special_tokens_map
+        and one.padding_side == other.padding_side
+        and one.chat_template == other.chat_template
+        and all(
+            one(text).input_ids == other(text).input_ids
+            and one.decode(one(text).input_ids) == other.decode(other(text).input_ids)
+            for text in texts
+        )
+    )
+
+
+def prepended_ids(tokenizer: PreTrainedTokenizerBase) -> list[int]:
+    """The ids that a tokenizer puts before a text by default.
+
+    Found by comparing what it makes of a text with and without special tokens: that a tokenizer
+    has a BOS token does not mean that it is used.
+
+    Returns:
+        The ids; empty for most tokenizers.
+    """
+    bare = list(tokenizer("a", add_special_tokens=False).input_ids)
+    full = list(tokenizer("a").input_ids)
+    for start in range(len(full) - len(bare) + 1):
+        if full[start : start + len(bare)] == bare:
+            return full[:start]
+    return []
