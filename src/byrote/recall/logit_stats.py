@@ -65,11 +65,15 @@ def logit_stats(
     logits = logits.float()
     n, vocab = logits.shape
     target = logits.gather(1, targets[:, None])
-    keep = min(scheme.top_k if scheme.top_k is not None else 2, vocab)
-    values, ids, complete = _largest(logits, max(keep, min(2, vocab)))
+    keep = min(max(scheme.top_k or 0, 2), vocab)
+    values, ids, complete = _largest(logits, keep)
     top = values[:, :1]
     near_tie = (values > top - tie_tolerance).sum(1) > 1
     argmax = ids.masked_fill(values < top, vocab).amin(1)
+    # As many exact ties at the very top as there are candidate blocks: look at the whole row.
+    flat = (~complete & (values[:, keep - 1] == top.squeeze(1))).nonzero().squeeze(1)
+    if len(flat):
+        argmax[flat] = logits[flat].argmax(1)
     rank = (values > target).sum(1)
     # A target below every candidate may have more tokens above it than the candidates show.
     deep = (target < values[:, keep - 1 : keep]).squeeze(1).nonzero().squeeze(1)
@@ -82,7 +86,7 @@ def logit_stats(
     if plain:
         sampled = None
     elif scheme.top_k is not None:
-        sampled = _sampled_from_candidates(logits, values, complete, targets, target, keep, scheme)
+        sampled = _sampled_from_candidates(logits, values, complete, targets, target, scheme)
     else:
         sampled = sampled_logprob(logits, targets, scheme)
 
@@ -141,13 +145,14 @@ def _sampled_from_candidates(
     complete: torch.Tensor,
     targets: torch.Tensor,
     target: torch.Tensor,
-    k: int,
     scheme: SamplingScheme,
 ) -> torch.Tensor:
     """Apply a scheme with top-k to the candidates, which hold the whole nucleus of most rows."""
     if scheme.top_p is not None:
         # Inside top-p, ties are broken by the order of a full sort: leave that to the definition.
         return sampled_logprob(logits, targets, scheme)
+    assert scheme.top_k is not None
+    k = min(scheme.top_k, logits.shape[1])
     scaled = values / scheme.temperature
     outside = values < values[:, k - 1 : k]
     normaliser = scaled.masked_fill(outside, -torch.inf).logsumexp(1)
