@@ -1,30 +1,51 @@
 """The one-file HTML report of a run and its charts.
 
-`write_report` turns a finished run folder into `report.html` and `charts/`. The page frame
-(`Page`, `Section` and the blocks in `byrote.report.page`) knows nothing of audits: a study builds
-its own sections and hands them to `render_page`.
+`write_report` turns a run folder into `report.html` and `charts/`. The page frame (`Page`,
+`Section` and the blocks) knows nothing of audits: a study builds its own sections and figures and
+hands them to `render_page` and `save_figures`.
 """
 
-from byrote._lazy import attach
+from typing import TYPE_CHECKING
 
-_EXPORTS = {
-    "ChartBlock": "page",
-    "Figure": "figures",
-    "HtmlBlock": "page",
-    "Page": "page",
-    "ProseBlock": "page",
-    "ReportData": "data",
-    "Section": "page",
-    "TableBlock": "page",
-    "audit_figures": "figures",
-    "audit_page": "audit",
-    "chart_png": "plotting",
-    "chart_svg": "plotting",
-    "load_report_data": "data",
-    "render_page": "html",
-    "save_charts": "figures",
-    "save_figures": "figures",
-    "write_report": "html",
-}
+from byrote._lazy import lazy
 
-__getattr__, __dir__, __all__ = attach(__name__, _EXPORTS)
+if TYPE_CHECKING:
+    from byrote.report.audit import audit_page
+    from byrote.report.data import ReportData, load_report_data
+    from byrote.report.figures import Figure, audit_figures, save_charts, save_figures
+    from byrote.report.html import render_page, write_page, write_report
+    from byrote.report.page import (
+        Cell,
+        ChartBlock,
+        ExplorerBlock,
+        HtmlBlock,
+        Page,
+        ProseBlock,
+        Section,
+        TableBlock,
+    )
+    from byrote.report.plotting import chart_png, chart_svg
+
+__getattr__, __dir__ = lazy(__name__)
+__all__ = [
+    "Cell",
+    "ChartBlock",
+    "ExplorerBlock",
+    "Figure",
+    "HtmlBlock",
+    "Page",
+    "ProseBlock",
+    "ReportData",
+    "Section",
+    "TableBlock",
+    "audit_figures",
+    "audit_page",
+    "chart_png",
+    "chart_svg",
+    "load_report_data",
+    "render_page",
+    "save_charts",
+    "save_figures",
+    "write_page",
+    "write_report",
+]

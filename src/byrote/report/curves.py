@@ -1,0 +1,148 @@
+"""Curves of "the share of passages with at least this much": how well texts are recited.
+
+They show what a rate of full recitals hides: a model may recite none of the passages in full and
+still get most of their tokens right.
+"""
+
+from __future__ import annotations
+
+import math
+
+import altair as alt
+import polars as pl
+
+from byrote.report.data import ReportData
+from byrote.report.numbers import group_label, wilson
+from byrote.report.plotting import (
+    curves,
+    passage_numbers,
+    plain,
+    share_axis,
+    styled,
+)
+
+__all__ = ["longest_run_chart", "suffix_probability_chart", "token_accuracy_chart"]
+
+_MAX_POINTS = 160
+
+
+def suffix_probability_chart(data: ReportData, source: str | None = None) -> alt.LayerChart | None:
+    """How probable the whole suffix is: the share of passages with at least that probability."""
+    x = alt.X(
+        "x:Q",
+        title="probability of the whole suffix (likelier to the right)",
+        scale=alt.Scale(type="symlog", constant=3, nice=False),
+        axis=alt.Axis(
+            values=[-300, -200, -100, -50, -25, -10, -5, -2, 0],
+            labelExpr="datum.value == 0 ? '1' : '1e' + datum.value",
+            grid=False,
+        ),
+    )
+    return _survival_chart(
+        data,
+        source,
+        (pl.col("logprob") / math.log(10)).alias("x"),
+        x,
+        "how probable the suffixes are",
+        alt.Tooltip("x:Q", title="log10 probability, at least", format=".2f"),
+        at_least="with at least this probability",
+    )
+
+
+def token_accuracy_chart(data: ReportData, source: str | None = None) -> alt.LayerChart | None:
+    """How many of the suffix tokens are right: the share of passages with at least that many."""
+    x = alt.X(
+        "x:Q",
+        title="suffix tokens that are the model's first choice",
+        scale=alt.Scale(domain=[0, 1], nice=False),
+        axis=alt.Axis(format=".0%", tickCount=6, grid=False),
+    )
+    return _survival_chart(
+        data,
+        source,
+        pl.col("token_accuracy").alias("x"),
+        x,
+        "how many tokens are right",
+        alt.Tooltip("x:Q", title="tokens right, at least", format=".1%"),
+        at_least="with at least this many right",
+    )
+
+
+def longest_run_chart(data: ReportData, source: str | None = None) -> alt.LayerChart | None:
+    """How long the recited stretches are: share of passages whose longest run is at least L."""
+    longest = int(data.asked["suffix_len"].max() or 1)  # type: ignore[arg-type]
+    x = alt.X(
+        "x:Q",
+        title="longest verbatim stretch, at least L tokens",
+        scale=alt.Scale(domain=[0, longest], nice=False),
+        axis=alt.Axis(format="d", tickCount=min(10, longest), grid=False),
+    )
+    return _survival_chart(
+        data,
+        source,
+        pl.col("longest_run").cast(pl.Float64).alias("x"),
+        x,
+        "how long the recited stretches are",
+        alt.Tooltip("x:Q", title="tokens, at least", format="d"),
+        at_least="with a stretch of L or more",
+    )
+
+
+def _survival_chart(
+    data: ReportData,
+    source: str | None,
+    value: pl.Expr,
+    x: alt.X,
+    title: str,
+    x_tooltip: alt.Tooltip,
+    *,
+    at_least: str,
+) -> alt.LayerChart | None:
+    """Share of passages whose value is at least x, for texts and each control."""
+    rows = data.asked
+    if source is not None:
+        rows = rows.filter(pl.col("source") == source)
+    parts = []
+    every = rows.select(value)["x"]
+    every = every.filter(every.is_finite())
+    # A share is not negative and starts at zero; a log-probability starts at the least of all.
+    start = min(0.0, float(every.min() or 0))  # type: ignore[arg-type]
+    for group in data.groups:
+        values = rows.filter(pl.col("group") == group).select(value)["x"]
+        values = values.filter(values.is_finite()).sort()
+        n = len(values)
+        if n == 0:
+            continue
+        places = pl.concat([pl.Series("x", [start]), values.cast(pl.Float64)]).unique().sort()
+        if len(places) > _MAX_POINTS:
+            keep = [round(i * (len(places) - 1) / (_MAX_POINTS - 1)) for i in range(_MAX_POINTS)]
+            places = places[keep]
+        above = [n - int(values.search_sorted(v, side="left")) for v in places]
+        bounds = [wilson(k, n) for k in above]
+        parts.append(
+            pl.DataFrame(
+                {
+                    "label": [group_label(group)] * len(places),
+                    "x": places,
+                    "value": [k / n for k in above],
+                    "low": [b[0] for b in bounds],
+                    "high": [b[1] for b in bounds],
+                    "passages": above,
+                    "n": [n] * len(places),
+                }
+            )
+        )
+    if not parts:
+        return None
+    y = share_axis(f"share of passages {at_least}", root=True)
+    tooltip = [
+        alt.Tooltip("label:N", title="of"),
+        x_tooltip,
+        alt.Tooltip("value:Q", title="share", format=".1%"),
+        alt.Tooltip("low:Q", title="interval from", format=".1%"),
+        alt.Tooltip("high:Q", title="to", format=".1%"),
+        alt.Tooltip("passages:Q", title="passages", format=","),
+        alt.Tooltip("n:Q", title="of passages", format=","),
+    ]
+    chart = curves(plain(pl.concat(parts)), data.groups, x, y, tooltip)
+    return styled(chart, f"{source or 'All sources'}: {title}", passage_numbers(data, source))
