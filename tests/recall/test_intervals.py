@@ -158,6 +158,17 @@ def test_clusters_are_drawn_whole() -> None:
     assert seen == {(1.0,) * 10, (2.0,) * 9 + (0.0,), (0.0,) * 9 + (2.0,)}
 
 
+def test_means_of_whole_documents_equal_the_general_bootstrap() -> None:
+    rng = np.random.default_rng(0)
+    x, clusters = rng.normal(size=60), rng.integers(9, size=60)
+    general = bootstrap(lambda w: w @ x / w.sum(axis=1), 60, clusters=clusters, seed=2)
+    fast = bootstrap_mean(x, clusters=clusters, seed=2)
+    assert (fast.value, fast.low, fast.high) == pytest.approx(
+        (general.value, general.low, general.high)
+    )
+    assert fast.n == 60
+
+
 def test_strata_keep_their_size() -> None:
     strata = np.array([True] * 3 + [False] * 5)
 

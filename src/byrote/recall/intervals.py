@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -200,14 +200,21 @@ def bootstrap_means(
     """Means of several columns `[n, columns]` from the same resamples; see `bootstrap`."""
     x = np.asarray(values, dtype=np.float64)
     finite: NDArray[np.bool_] = np.all(np.isfinite(x), axis=0)
-    shown = np.where(finite, x, 0.0)
+    sums, sizes = np.where(finite, x, 0.0), np.ones(len(x))
+    codes = None if clusters is None else _codes(clusters, len(x))
+    if codes is not None and len(x) and codes.max() > 0:
+        # Whole documents are drawn, so their sums and sizes are all that a mean needs.
+        sizes = np.bincount(codes).astype(np.float64)
+        sums = np.stack([np.bincount(codes, weights=column) for column in sums.T], axis=1)
 
     def means(weights: Weights) -> NDArray[np.float64]:
-        return weights @ shown / weights.sum(axis=1, keepdims=True)
+        return weights @ sums / (weights @ sizes)[:, None]
 
-    estimates = _bootstrap_columns(means, len(x), clusters, None, confidence, seed, resamples)
+    estimates = _bootstrap_columns(means, len(sums), None, None, confidence, seed, resamples)
     return [
-        estimate if good else Estimate.bare(float(column.mean()), len(x), confidence)
+        replace(estimate, n=len(x))
+        if good
+        else Estimate.bare(float(column.mean()), len(x), confidence)
         for estimate, good, column in zip(estimates, finite, x.T, strict=True)
     ]
 

@@ -1,8 +1,8 @@
 """Membership inference: was this text in the training data?
 
 Every attack is one small function from the scores of a passage and the text of its suffix to a
-number that is HIGH for members; `@attack("name")` is all it takes to add one, and its column
-`mia_name` then appears in the table of passages. How well an attack tells members from others is
+number that is HIGH for members; a function with `@attack("name")` in this file is all it takes to
+add one, and its column `mia_name` then appears in the table of passages. How well an attack tells members from others is
 judged by `auc` and by `tpr_at_fpr` (Carlini et al. 2112.03570, section III).
 """
 
