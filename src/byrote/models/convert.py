@@ -267,9 +267,8 @@ def _convert(
                 f"{error}. Use the model's safetensors instead."
             ) from error
         # The weights are plain float32 from here on; without this they are saved as quantized.
-        if hasattr(model.config, "quantization_config"):
-            del model.config.quantization_config
-        model.hf_quantizer = None
+        vars(model.config).pop("quantization_config", None)
+        vars(model)["hf_quantizer"] = None
         model.config._name_or_path = ""
         model.save_pretrained(built, max_shard_size="1000GB")
         tokenizer.save_pretrained(built)

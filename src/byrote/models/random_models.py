@@ -121,7 +121,7 @@ def build_random(family: str, options: dict[str, str]) -> PreTrainedModel:
         torch.default_generator.manual_seed(_seed(options))
         try:
             return AutoModelForCausalLM.from_config(config, dtype=torch.float32)
-        except (ValueError, RuntimeError, AssertionError, ZeroDivisionError) as error:
+        except (ValueError, KeyError, RuntimeError, AssertionError, ArithmeticError) as error:
             raise InputError(
                 f"random:{family}: transformers cannot build a model from these values: {error}"
             ) from error
@@ -140,7 +140,7 @@ def _strict_config(family: str, values: dict[str, Any]) -> PreTrainedConfig:
 
     try:
         return AutoConfig.for_model(family, **values)
-    except (TypeError, ValueError, ZeroDivisionError, StrictDataclassError) as error:
+    except (TypeError, ValueError, ArithmeticError, StrictDataclassError) as error:
         message = " ".join(str(error).split())
         raise InputError(f"random:{family}: these values do not fit: {message}") from error
 
