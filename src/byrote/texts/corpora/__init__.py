@@ -1,0 +1,1 @@
+"""Texts that need no network, one file a corpus; `byrote.texts.sources` lists them."""

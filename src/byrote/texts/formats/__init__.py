@@ -1,0 +1,1 @@
+"""One file per file format; `byrote.texts.sources` lists them."""

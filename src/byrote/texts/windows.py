@@ -1,0 +1,261 @@
+"""Records to passages: windows of prefix + suffix at a stride, as views on the token ids."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from byrote.errors import InputError
+from byrote.texts.ids import UniqueIds
+from byrote.texts.passages import Passage
+from byrote.texts.records import Record
+from byrote.texts.tokens import Tokenized, tokenize
+
+__all__ = [
+    "DEFAULT_PREFIX_LEN",
+    "DEFAULT_SUFFIX_LEN",
+    "CutStats",
+    "cut",
+    "prefix_sweep",
+    "with_prefix_len",
+]
+
+# The lengths that most of the literature uses since Carlini et al. (2202.07646, section 3).
+DEFAULT_PREFIX_LEN = 50
+DEFAULT_SUFFIX_LEN = 50
+
+_EXAMPLES = 5
+
+
+@dataclass(slots=True)
+class CutStats:
+    """What came of the records; filled while `cut` runs.
+
+    Attributes:
+        records: Records read.
+        passages: Passages made.
+        too_short: Records that gave none, because they have too few tokens.
+        examples: The first few of those, as `id (n tokens)`.
+        tokens: Tokens read.
+    """
+
+    records: int = 0
+    passages: int = 0
+    too_short: int = 0
+    examples: list[str] = field(default_factory=list)
+    tokens: int = 0
+
+    def describe(self) -> str:
+        """Say it in one sentence."""
+        text = f"{self.passages:,} passages from {self.records:,} records ({self.tokens:,} tokens)"
+        if self.too_short:
+            named = ", ".join(self.examples)
+            more = ", ..." if self.too_short > len(self.examples) else ""
+            text += f"; {self.too_short:,} records were too short: {named}{more}"
+        return text
+
+
+def cut(
+    records: Iterable[Record],
+    tokenizer: Any,
+    *,
+    prefix_len: int | None = None,
+    suffix_len: int | None = None,
+    stride: int | None = None,
+    vocab_size: int | None = None,
+    max_len: int | None = None,
+    bos: bool = False,
+    control: str | None = None,
+    stats: CutStats | None = None,
+    unique: UniqueIds | None = None,
+) -> Iterator[Passage]:
+    """Cut a stream of records into passages.
+
+    Texts, and `input_ids` without a `prefix_len`, are cut into windows that start at multiples of
+    the stride and never cross a record's end. Pairs, and `input_ids` with a `prefix_len`, give
+    one passage each: whole, or, where a length is given, the last `prefix_len` tokens of the
+    prefix and the first `suffix_len` of the suffix.
+
+    Args:
+        records: The records; at most one batch of them is held at a time.
+        tokenizer: A Hugging Face tokenizer; None where all records hold ids.
+        prefix_len: Prefix tokens; None is 50 for windows and all of them for pairs.
+        suffix_len: Suffix tokens; None is 50 for windows and all of them for pairs.
+        stride: Tokens between the starts of two windows; None is a window's length.
+        vocab_size: Number of ids that the model knows; None leaves the ids unchecked.
+        max_len: The model's context in tokens; None leaves the lengths unchecked.
+        bos: Whether a BOS token is going to be put before each passage; it takes one place of
+            the context.
+        control: Marks every passage as a control that stands for itself: `held-out` for the
+            user's own texts that the model cannot have seen. Ids get `~held-out` at their end.
+        stats: Filled while the passages are taken.
+        unique: Record ids used so far, to be shared where several calls feed one run. A second
+            record of the same id gets the id `x#2`.
+
+    Returns:
+        The passages. Their ids are views on the record's, so keep copies if you keep a few of
+        many (`draw` does).
+
+    Raises:
+        InputError: At once if a length or the stride is not positive, or the window does not fit
+            the context. While passages are taken: if an id is outside the vocabulary, a pair does
+            not fit the context, or not one passage is left at the end.
+    """
+    window = (
+        DEFAULT_PREFIX_LEN if prefix_len is None else prefix_len,
+        DEFAULT_SUFFIX_LEN if suffix_len is None else suffix_len,
+    )
+    step = sum(window) if stride is None else stride
+    for name, value in (("prefix_len", window[0]), ("suffix_len", window[1]), ("stride", step)):
+        if value <= 0:
+            raise InputError(f"{name} is {value}, but it must be at least 1 token.")
+    room = None if max_len is None else max_len - int(bos)
+    if room is not None and sum(window) > room:
+        begin = " + 1 BOS" if bos else ""
+        raise InputError(
+            f"prefix_len {window[0]} + suffix_len {window[1]}{begin} = {sum(window) + int(bos)} "
+            f"tokens, but the model's context has {max_len}; give shorter lengths."
+        )
+    cutter = _Cutter(prefix_len, suffix_len, window, step, room, control)
+    stats = CutStats() if stats is None else stats
+    unique = UniqueIds() if unique is None else unique
+    return _cut(tokenize(records, tokenizer, vocab_size=vocab_size), cutter, stats, unique)
+
+
+def _cut(
+    records: Iterator[Tokenized], cutter: _Cutter, stats: CutStats, unique: UniqueIds
+) -> Iterator[Passage]:
+    seen = made = 0
+    examples: list[str] = []
+    for record, ids, boundary in records:
+        seen += 1
+        stats.records += 1
+        stats.tokens += len(ids)
+        before = stats.passages
+        name = unique(record.id)
+        passages = (
+            cutter.windows(record, name, ids)
+            if boundary is None
+            else cutter.pair(record, name, ids, boundary)
+        )
+        for passage in passages:
+            stats.passages += 1
+            made += 1
+            yield passage
+        if stats.passages == before:
+            tokens = str(len(ids)) if boundary is None else f"{boundary}+{len(ids) - boundary}"
+            example = f"{name} ({tokens} tokens)"
+            stats.too_short += 1
+            for first_few in (stats.examples, examples):
+                if len(first_few) < _EXAMPLES:
+                    first_few.append(example)
+    if not made:
+        raise InputError(cutter.nothing_left(seen, examples))
+
+
+@dataclass(frozen=True, slots=True)
+class _Cutter:
+    """How records are cut: the lengths as asked for, and as they are for windows."""
+
+    prefix_len: int | None
+    suffix_len: int | None
+    window: tuple[int, int]
+    stride: int
+    room: int | None
+    control: str | None
+
+    def windows(self, record: Record, name: str, ids: NDArray[np.int32]) -> Iterator[Passage]:
+        length = sum(self.window)
+        for offset in range(0, len(ids) - length + 1, self.stride):
+            yield self._passage(record, name, offset, ids[offset : offset + length], self.window[0])
+
+    def pair(
+        self, record: Record, name: str, ids: NDArray[np.int32], boundary: int
+    ) -> Iterator[Passage]:
+        prefix_len = boundary if self.prefix_len is None else self.prefix_len
+        suffix_len = len(ids) - boundary if self.suffix_len is None else self.suffix_len
+        start, end = boundary - prefix_len, boundary + suffix_len
+        if start < 0 or end > len(ids) or prefix_len < 1 or suffix_len < 1:
+            return
+        if self.room is not None and end - start > self.room:
+            raise InputError(
+                f'Record "{record.id}" of {record.source}: prefix {prefix_len} + suffix '
+                f"{suffix_len} = {end - start} tokens, but the model's context leaves room for "
+                f"{self.room}; give prefix_len and suffix_len to keep a part of each."
+            )
+        yield self._passage(record, name, start, ids[start:end], prefix_len)
+
+    def _passage(
+        self, record: Record, name: str, offset: int, ids: NDArray[np.int32], prefix_len: int
+    ) -> Passage:
+        tag = "" if self.control is None else f"~{self.control}"
+        return Passage(
+            id=f"{name}@{offset}{tag}",
+            source=record.source,
+            record=name,
+            offset=offset,
+            input_ids=ids,
+            prefix_len=prefix_len,
+            control=self.control,
+            count=record.count,
+            member=record.member,
+            category=record.category,
+        )
+
+    def nothing_left(self, seen: int, examples: list[str]) -> str:
+        if not seen:
+            return "No records came from the texts; give a source that holds some text."
+        prefix_len, suffix_len = self.window
+        return (
+            f"No passage is left: none of {seen:,} records has enough tokens for a prefix of "
+            f"{prefix_len} and a suffix of {suffix_len} (the first: {', '.join(examples)}); give a "
+            "smaller prefix_len or suffix_len, or longer texts."
+        )
+
+
+def with_prefix_len(passage: Passage, prefix_len: int) -> Passage:
+    """Keep the last `prefix_len` prefix tokens and the same suffix.
+
+    The id gets `/p{prefix_len}` at its end, and so does `control_of`, so that a control still
+    names the passage of the same prefix length.
+
+    Raises:
+        InputError: If the passage has fewer prefix tokens, or the length is not positive.
+    """
+    if not 0 < prefix_len <= passage.prefix_len:
+        raise InputError(
+            f'Passage "{passage.id}" has a prefix of {passage.prefix_len} tokens, so its prefix '
+            f"can be cut to 1 to {passage.prefix_len} tokens, not to {prefix_len}."
+        )
+    dropped = passage.prefix_len - prefix_len
+    tag = f"/p{prefix_len}"
+    return replace(
+        passage,
+        id=passage.id + tag,
+        offset=passage.offset + dropped,
+        input_ids=passage.input_ids[dropped:],
+        prefix_len=prefix_len,
+        control_of=None if passage.control_of is None else passage.control_of + tag,
+    )
+
+
+def prefix_sweep(passages: Iterable[Passage], lens: Sequence[int]) -> Iterator[Passage]:
+    """Yield each passage once for each prefix length, the suffix being the same in all.
+
+    Args:
+        passages: Passages whose prefixes have at least `max(lens)` tokens.
+        lens: Prefix lengths in tokens.
+
+    Raises:
+        InputError: At once if no length is given, one is not positive, or one is given twice;
+            later if a passage's prefix is too short.
+    """
+    if not lens or min(lens) <= 0 or len(set(lens)) < len(lens):
+        raise InputError(
+            f"The prefix lengths {list(lens)} must be positive and each be given once."
+        )
+    return (with_prefix_len(passage, length) for passage in passages for length in lens)
