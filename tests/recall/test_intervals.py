@@ -125,6 +125,17 @@ def test_bootstrap_mean_equals_the_naive_bootstrap(values: list[float]) -> None:
     assert (estimate.n, estimate.method) == (len(x), "bootstrap")
 
 
+def test_a_median_draws_documents_whole() -> None:
+    rng = np.random.default_rng(0)
+    x, clusters = rng.integers(9, size=45).astype(float), rng.integers(7, size=45)
+    draws, codes = [], np.unique(clusters)
+    for row in np.random.default_rng(6).integers(len(codes), size=(200, len(codes))):
+        draws.append(np.median(np.concatenate([x[clusters == codes[c]] for c in row])))
+    estimate = bootstrap_median(x, clusters=clusters, seed=6, resamples=200)
+    assert (estimate.low, estimate.high) == pytest.approx(tuple(np.quantile(draws, [0.025, 0.975])))
+    assert (estimate.value, estimate.n) == (np.median(x), 45)
+
+
 @settings(max_examples=50, deadline=None)
 @given(st.lists(st.integers(-5, 5).map(float), min_size=2, max_size=30))
 def test_bootstrap_median_equals_the_naive_bootstrap(values: list[float]) -> None:

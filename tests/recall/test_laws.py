@@ -88,6 +88,20 @@ def test_records_asked_at_every_length_stay_together() -> None:
     assert paired == log_linear_fit(x, y, clusters=clusters)
 
 
+def test_the_interval_of_the_slope_draws_records_whole() -> None:
+    rng = np.random.default_rng(1)
+    x, y = rng.choice([50, 100, 200], size=60), rng.random(60)
+    clusters = rng.integers(8, size=60)
+    codes = np.unique(clusters)
+    slopes = []
+    for drawn in np.random.default_rng(9).integers(len(codes), size=(100, len(codes))):
+        rows = np.concatenate([np.flatnonzero(clusters == codes[c]) for c in drawn])
+        slopes.append(np.polyfit(np.log10(x[rows]), y[rows], 1)[0])
+    fit = log_linear_fit(x, y, clusters=clusters, seed=9, resamples=100)
+    assert fit is not None
+    assert (fit.low, fit.high) == pytest.approx(tuple(np.quantile(slopes, [0.025, 0.975])))
+
+
 def test_resamples_of_a_single_x_are_left_out() -> None:
     fit = log_linear_fit([50, 100], [0.0, 1.0], resamples=100)
     assert fit is not None

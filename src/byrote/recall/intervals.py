@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import stats
+from scipy import sparse, stats
 
 from byrote.errors import InputError
 
@@ -224,20 +224,35 @@ def bootstrap_mean(values: ArrayLike, **options: Any) -> Estimate:
     return bootstrap_means(np.asarray(values, dtype=np.float64)[:, None], **options)[0]
 
 
-def bootstrap_median(values: ArrayLike, **options: Any) -> Estimate:
-    """Median of one column `[n]`; options as in `bootstrap`."""
-    given = np.asarray(values, dtype=np.float64)
-    order = np.argsort(given, kind="stable")
-    x = given[order]
+def bootstrap_median(
+    values: ArrayLike,
+    *,
+    clusters: ArrayLike | None = None,
+    confidence: float = 0.95,
+    seed: int = 0,
+    resamples: int = RESAMPLES,
+) -> Estimate:
+    """Median of one column `[n]`; see `bootstrap`."""
+    x = np.asarray(values, dtype=np.float64)
+    codes = None if clusters is None else _codes(clusters, len(x))
+    if codes is None or not len(x) or codes.max() == 0:
+        codes = np.arange(len(x))
+    units = int(codes.max(initial=-1)) + 1
+    distinct, where = np.unique(x, return_inverse=True)
+    # How often each document holds each value: few values make a resample short to go through.
+    table = sparse.csc_array((np.ones(len(x)), (codes, where)), shape=(units, len(distinct)))
 
     def median(weights: Weights) -> NDArray[np.float64]:
-        reached = weights[:, order].cumsum(axis=1)
+        reached = (weights @ table).cumsum(axis=1)
         half = reached[:, -1:] / 2
         # The two middle observations of the resample; one and the same where its size is odd.
         lower, upper = (reached < half).sum(axis=1), (reached <= half).sum(axis=1)
-        return (x[lower] + x[np.minimum(upper, len(x) - 1)]) / 2
+        return (distinct[lower] + distinct[np.minimum(upper, len(distinct) - 1)]) / 2
 
-    return bootstrap(median, len(x), **options)
+    if not len(x):
+        return Estimate.bare(math.nan, 0, confidence)
+    estimate = bootstrap(median, units, confidence=confidence, seed=seed, resamples=resamples)
+    return replace(estimate, n=len(x))
 
 
 def _bootstrap_columns(

@@ -82,6 +82,11 @@ def log_linear_fit(
     centre, scale = float(log.mean()), float(log.std())
     u = (log - centre) / scale  # both moments are then of order one, whatever x was
     columns = np.stack([np.ones_like(u), u, y, u * u, u * y], axis=1)
+    if labels is not None:
+        # Whole documents are drawn, so their moments are all that a line needs.
+        codes = np.unique(labels, return_inverse=True)[1]
+        if codes.max() > 0:
+            columns = np.stack([np.bincount(codes, weights=c) for c in columns.T], axis=1)
 
     def slope(weights: Weights) -> NDArray[np.float64]:
         s, su, sy, suu, suy = (weights @ columns).T
@@ -91,9 +96,7 @@ def log_linear_fit(
         rise = suy - su * sy / s
         return np.where(known, rise / np.where(known, spread, 1.0), np.nan) / scale
 
-    estimate = bootstrap(
-        slope, len(y), clusters=labels, confidence=confidence, seed=seed, resamples=resamples
-    )
+    estimate = bootstrap(slope, len(columns), confidence=confidence, seed=seed, resamples=resamples)
     b = estimate.value
     a = float(y.mean()) - b * centre
     return LogLinearFit(

@@ -2,8 +2,8 @@
 
 Every attack is one small function from the scores of a passage and the text of its suffix to a
 number that is HIGH for members; a function with `@attack("name")` in this file is all it takes to
-add one, and its column `mia_name` then appears in the table of passages. How well an attack tells members from others is
-judged by `auc` and by `tpr_at_fpr` (Carlini et al. 2112.03570, section III).
+add one, and its column `mia_name` then appears in the table of passages. How well an attack tells
+members from others is judged by `auc` and by `tpr_at_fpr` (Carlini et al. 2112.03570, section III).
 """
 
 from __future__ import annotations
@@ -26,6 +26,8 @@ A = TypeVar("A", bound=Attack)
 
 # Only keeps a distribution that is a single point (or flat) from dividing by zero.
 _LEAST_DEVIATION = 1e-6
+# Half of what means get: each resample goes through the whole ROC curve.
+_RESAMPLES = 1000
 
 _registry: dict[str, Attack] = {}
 
@@ -104,7 +106,7 @@ def auc(scores: ArrayLike, member: ArrayLike, **options: Any) -> Estimate:
         wins = (pos * (below + neg / 2)).sum(axis=1)
         return wins / (pos.sum(axis=1) * neg.sum(axis=1))
 
-    return bootstrap(area, len(x), strata=y, **options)
+    return bootstrap(area, len(x), strata=y, **({"resamples": _RESAMPLES} | options))
 
 
 def tpr_at_fpr(scores: ArrayLike, member: ArrayLike, fpr: float, **options: Any) -> Estimate:
@@ -139,7 +141,7 @@ def tpr_at_fpr(scores: ArrayLike, member: ArrayLike, fpr: float, **options: Any)
         allowed = false <= fpr * neg.sum(axis=1, keepdims=True) * (1 + 1e-12)
         return np.where(allowed, true, 0.0).max(axis=1) / pos.sum(axis=1)
 
-    return bootstrap(rate, len(x), strata=y, **options)
+    return bootstrap(rate, len(x), strata=y, **({"resamples": _RESAMPLES} | options))
 
 
 def _by_value(
