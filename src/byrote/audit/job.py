@@ -17,9 +17,10 @@ from byrote.audit.config import AuditConfig
 from byrote.audit.plan import open_sources, read_plan, write_plan
 from byrote.audit.rows import part_tables
 from byrote.errors import ByroteError, InputError
-from byrote.models import LoadedModel, check_source, load
+from byrote.models.loading import LoadedModel, load
+from byrote.models.source import parse_source
 from byrote.progress import task
-from byrote.recall import Scorer, tie_tolerance
+from byrote.recall.scoring import Scorer, tie_tolerance
 from byrote.recall.tables import coverage_table, discoverable_table, fit_table, summarise
 from byrote.report import write_report
 from byrote.runs import Parts, Run, now, write_parquet
@@ -46,7 +47,7 @@ def run_audit(
         InputError: The model, a source or an option cannot be used.
     """
     config.check()
-    check_source(config.model)
+    parse_source(config.model).check()
     sources = open_sources(config)
     folder = out or _new_folder(config.model)
     fresh = not (folder / "run.json").exists()

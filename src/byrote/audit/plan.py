@@ -21,16 +21,12 @@ from byrote.audit.config import AuditConfig
 from byrote.errors import InputError
 from byrote.progress import track
 from byrote.runs import replacing
-from byrote.texts import (
-    CONTROLS,
-    CutStats,
-    Passage,
-    TextSource,
-    cut,
-    draw,
-    open_source,
-    with_prefix_len,
-)
+from byrote.texts.controls import CONTROLS, make_controls
+from byrote.texts.ids import UniqueIds
+from byrote.texts.passages import Passage
+from byrote.texts.sampling import draw
+from byrote.texts.sources import TextSource, open_source
+from byrote.texts.windows import CutStats, cut, with_prefix_len
 
 __all__ = ["Sources", "open_sources", "read_plan", "write_plan"]
 
@@ -75,7 +71,7 @@ def open_sources(config: AuditConfig) -> Sources:
     Raises:
         InputError: A source is missing, empty or of no known kind.
     """
-    kinds, held_out = [], []
+    kinds, held = [], []
     for word in config.controls:
         kind = word.removeprefix("controls:")
         if kind in CONTROLS:
@@ -83,11 +79,14 @@ def open_sources(config: AuditConfig) -> Sources:
         elif word.startswith("controls:"):
             raise InputError(f"{word}: there is no such control; known are {', '.join(CONTROLS)}")
         else:
-            held_out.append(open_source(word))
+            held.append(open_source(word))
     texts = [open_source(word) for word in config.texts]
-    for source in (*texts, *held_out):
+    names = [source.name for source in (*texts, *held)]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise InputError(f"{twice[0]} is given twice; give each source once")
+    for source in (*texts, *held):
         source.check()
-    return Sources(tuple(texts), tuple(held_out), tuple(kinds))
+    return Sources(tuple(texts), tuple(held), tuple(kinds))
 
 
 def write_plan(
@@ -118,23 +117,27 @@ def write_plan(
     digest = hashlib.sha256()
     per_source: dict[str, dict[str, Any]] = {}
     counts = {"passages": 0, "controls": 0}
+    missing = dict.fromkeys(sources.kinds, 0)
     notes: list[str] = []
+    unique = UniqueIds()
 
-    def cut_source(source: TextSource, control: str | None) -> Iterator[Passage]:
+    def cut_source(source: TextSource, control: str | None = None) -> Iterator[Passage]:
         stats = CutStats()
         windows = cut(
-            track(source.records(), f"Reading {source.name}"),
+            track(source.records(), f"Reading {source.name} (records)"),
             tokenizer,
             prefix_len=max(config.prefix_len) if config.prefix_len else None,
             suffix_len=config.suffix_len,
             stride=config.stride,
             vocab_size=vocab_size,
             max_len=max_len,
-            stats=stats,
             control=control,
+            stats=stats,
+            unique=unique,
         )
         drawn = 0
-        for passage in draw(windows, config.limit, config.seed):
+        chosen = windows if config.limit is None else draw(windows, config.limit, config.seed)
+        for passage in chosen:
             drawn += 1
             yield passage
         per_source[source.name] = {
@@ -147,7 +150,7 @@ def write_plan(
         if stats.too_short:
             notes.append(
                 f"{source.name}: {stats.too_short:,} of {stats.records:,} records are shorter than "
-                "prefix + suffix and were left out"
+                f"prefix + suffix and were left out: {', '.join(stats.examples)} …"
             )
         if drawn < stats.passages:
             notes.append(
@@ -157,16 +160,17 @@ def write_plan(
 
     def planned() -> Iterator[Passage]:
         for source in sources.texts:
-            for block in _blocks(cut_source(source, None), _BLOCK):
-                for length in config.prefix_len or (None,):
-                    passages = [_at(p, length, len(config.prefix_len) > 1) for p in block]
+            for block in _blocks(cut_source(source), _BLOCK):
+                for passages in _sweep(block, config.prefix_len):
                     yield from passages
                     for kind in sources.kinds:
-                        yield from CONTROLS[kind](passages, config.seed)
+                        controls = make_controls(kind, passages, config.seed)
+                        missing[kind] += len(passages) - len(controls)
+                        yield from controls
         for source in sources.held_out:
-            for passage in cut_source(source, "held-out"):
-                for length in config.prefix_len or (None,):
-                    yield _at(passage, length, len(config.prefix_len) > 1)
+            for block in _blocks(cut_source(source, "held-out"), _BLOCK):
+                for passages in _sweep(block, config.prefix_len):
+                    yield from passages
 
     with replacing(path) as temporary, pq.ParquetWriter(temporary, _SCHEMA) as writer:
         for block in _blocks(planned(), _BLOCK):
@@ -175,14 +179,12 @@ def write_plan(
                 digest.update(np.ascontiguousarray(passage.input_ids, dtype="<i4").tobytes())
                 counts["passages" if passage.control is None else "controls"] += 1
             writer.write_table(pa.Table.from_pylist([_row(p) for p in block], _SCHEMA))
-    if not counts["passages"]:
-        raise InputError(f"no passage was cut from {', '.join(config.texts)}")
-    wanted = len(sources.kinds) * counts["passages"]
-    if not sources.held_out and counts["controls"] < wanted:
-        notes.append(
-            f"{wanted - counts['controls']:,} passages have no control: no other passage offers a "
-            "different suffix of the same length"
-        )
+    for kind, number in missing.items():
+        if number:
+            notes.append(
+                f"{number:,} passages have no {kind} control: no other suffix of their length "
+                "differs from their own"
+            )
     data = {"hash": digest.hexdigest(), **counts, "sources": per_source}
     return data, notes
 
@@ -197,8 +199,13 @@ def read_plan(path: Path, part_size: int) -> Iterator[list[Passage]]:
             ]
 
 
-def _at(passage: Passage, length: int | None, sweep: bool) -> Passage:
-    return with_prefix_len(passage, length) if sweep and length is not None else passage
+def _sweep(block: list[Passage], lengths: tuple[int, ...]) -> Iterator[list[Passage]]:
+    """The same suffixes behind each prefix length; one length needs no new ids."""
+    if len(lengths) < 2:
+        yield block
+        return
+    for length in lengths:
+        yield [with_prefix_len(passage, length) for passage in block]
 
 
 def _row(passage: Passage) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 import torch
 from transformers import GenerationConfig
 
-from byrote.models import LoadedModel
+from byrote.models.loading import LoadedModel
 from byrote.recall.scores import Scores
 from byrote.texts.passages import Passage
 

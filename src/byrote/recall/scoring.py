@@ -14,7 +14,8 @@ from dataclasses import dataclass
 import torch
 
 from byrote.errors import InputError
-from byrote.models import LoadedModel, OutputHead, split_head
+from byrote.models.head import OutputHead, split_head
+from byrote.models.loading import LoadedModel
 from byrote.recall.logit_stats import LogitStats, logit_stats
 from byrote.recall.scores import SamplingScheme, Scores
 from byrote.texts.passages import Passage
@@ -135,7 +136,7 @@ class Scorer:
             # The head cannot be told apart from the rest: take the logits as the model gives them.
             logits = self.loaded.model(input_ids=ids, use_cache=False).logits[rows, columns]
             return _to_cpu([logit_stats(logits, targets, self.scheme, tolerance)])
-        hidden = self._head.backbone(ids)[rows, columns]
+        hidden = self._head.backbone(ids, use_cache=False)[rows, columns]
         step = max(1, _LOGITS_PER_CHUNK // self.loaded.vocab_size)
         return _to_cpu(
             [

@@ -13,7 +13,8 @@ from itertools import groupby
 import torch
 from transformers import DynamicCache
 
-from byrote.models import LoadedModel, split_head
+from byrote.models.head import OutputHead, split_head
+from byrote.models.loading import LoadedModel
 from byrote.recall.scoring import Scorer, tie_tolerance
 from byrote.texts.passages import Passage
 
@@ -76,7 +77,7 @@ def first_misses(
 
 
 def _misses(
-    loaded: LoadedModel, head, ids: torch.Tensor, prefix: int
+    loaded: LoadedModel, head: OutputHead, ids: torch.Tensor, prefix: int
 ) -> tuple[list[int], list[bool]]:
     """Score a batch step by step, dropping rows at their first miss.
 
