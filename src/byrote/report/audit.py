@@ -82,16 +82,12 @@ _TITLES = {
     "count": ("count", "Recall against the count in training", "Count"),
     "coverage": ("coverage", "Coverage of documents", "Coverage"),
 }
-_OVERVIEW = ("extractable", "run_ge_20", "token_accuracy", "longest_run")
-_TABLE_MEASURES = (
-    ("extractable", "recited in full"),
-    ("run_ge_20", "20 or more tokens verbatim"),
-    ("discoverable", "extractable by sampling"),
-    ("token_accuracy", "suffix tokens that are right"),
-    ("longest_run", "longest verbatim stretch, mean (tokens)"),
-    ("nll", "negative log-likelihood (nats per token)"),
-    ("rouge_l", "ROUGE-L of the greedy continuation"),
-)
+_OVERVIEW = {
+    "extractable": "recited in full",
+    "run_ge_20": "20 or more tokens verbatim",
+    "token_accuracy": "suffix tokens that are right",
+    "longest_run": "longest verbatim stretch, mean (tokens)",
+}
 
 
 def audit_page(data: ReportData) -> Page:
@@ -190,8 +186,8 @@ def _overview_table(data: ReportData) -> TableBlock:
     """One row for each group: the rates that the charts show, controls below each."""
     measures = [
         (measure, words)
-        for measure, words in _TABLE_MEASURES
-        if measure in _OVERVIEW and _row(data, measure, TEXTS) is not None
+        for measure, words in _OVERVIEW.items()
+        if _row(data, measure, TEXTS) is not None
     ]
     rows = []
     for source, category in _groups(data):
@@ -229,12 +225,12 @@ def _summary_table(data: ReportData) -> TableBlock:
     rows: list[list[Cell]] = []
     for source, category in _groups(data):
         part: list[list[Cell]] = []
-        for measure, words in _TABLE_MEASURES:
+        for measure in data.headline["measure"].unique(maintain_order=True):
             texts = _row(data, measure, TEXTS, source, category)
             if texts is None:
                 continue
             share = is_share(measure, texts.get("unit"))
-            cells = [Cell(words, heading=True), _value_cell(texts, share)]
+            cells = [Cell(_measure_name(texts), heading=True), _value_cell(texts, share)]
             for control in data.controls:
                 other = _row(data, measure, control, source, category)
                 cells += [
@@ -314,15 +310,20 @@ def _group_name(source: str, category: str, sources: int) -> str:
 def _row(
     data: ReportData, measure: str, group: str, source: str = "all", category: str = "all"
 ) -> dict[str, Any] | None:
-    rows = data.headline.filter(
-        (pl.col("measure") == measure)
-        & (pl.col("group") == group)
-        & (pl.col("source") == source)
-        & (pl.col("category") == category)
-    )
-    if rows.is_empty() or finite(rows["value"][0]) is None:
+    rows = data.headline.filter((pl.col("measure") == measure) & (pl.col("group") == group))
+    found = rows.filter((pl.col("source") == source) & (pl.col("category") == category))
+    if found.is_empty() and group != TEXTS and source not in rows["source"]:
+        # Held-out texts have a source of their own and are the control of every group.
+        found = rows.filter((pl.col("source") == "all") & (pl.col("category") == "all"))
+    if found.is_empty() or finite(found["value"][0]) is None:
         return None
-    return rows.row(0, named=True)
+    return found.row(0, named=True)
+
+
+def _measure_name(row: dict[str, Any]) -> str:
+    name = str(row.get("label") or row["measure"].replace("_", " "))
+    unit = row.get("unit")
+    return name if not unit or unit == "share" else f"{name} ({unit})"
 
 
 def _interval(row: dict[str, Any], share: bool) -> str:

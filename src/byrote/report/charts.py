@@ -41,7 +41,12 @@ def headline_chart(data: ReportData, measure: str) -> alt.LayerChart | None:
         data: The run.
         measure: A measure of the summary, such as "extractable".
     """
-    rows = data.headline.filter((pl.col("measure") == measure) & pl.col("value").is_finite())
+    # A category over all sources is left out: it stands below each of them.
+    rows = data.headline.filter(
+        (pl.col("measure") == measure)
+        & pl.col("value").is_finite()
+        & ((pl.col("source") != "all") | (pl.col("category") == "all"))
+    )
     if rows.is_empty():
         return None
     rows = rows.with_columns(
@@ -56,9 +61,12 @@ def headline_chart(data: ReportData, measure: str) -> alt.LayerChart | None:
         descending=[False, False, False, True],
     )["name"].to_list()[:_MAX_ROWS]
     # With one source and no categories the pool is that source once more.
-    if len(order) == 2 and len(data.sources) == 1 and order[0] == "all texts":
-        order = order[1:]
+    if len(data.sources) == 1 and order[:1] == ["all texts"]:
+        order = [name for name in order if name != data.sources[0]]
+    # Held-out controls have a source of their own and no texts there: they stand beside the pool.
     rows = rows.filter(pl.col("name").is_in(order))
+    # A category stands below its source, whose name need not be said again.
+    short = "indexof(datum.value, ' · ') < 0 ? datum.value : '· ' + split(datum.value, ' · ')[1]"
     share = is_share(measure)
     top = max(rows["high"].fill_null(0).max() or 0, rows["value"].max() or 0)  # type: ignore[type-var]
     top = min(1.0, max(0.05, 1.05 * float(top))) if share else 1.08 * float(top) or 1.0  # type: ignore[arg-type]
@@ -71,10 +79,17 @@ def headline_chart(data: ReportData, measure: str) -> alt.LayerChart | None:
     form = ".1%" if share else ".2f"
     base = alt.Chart(plain(rows)).encode(
         y=alt.Y(
-            "name:N", sort=order, title=None, axis=alt.Axis(grid=True, ticks=False, labelPadding=8)
+            "name:N",
+            sort=order,
+            title=None,
+            axis=alt.Axis(grid=True, ticks=False, labelPadding=8, labelExpr=short),
         ),
         yOffset=alt.YOffset("label:N", sort=[group_label(g) for g in data.groups]),
-        color=group_encoding(data.groups, "color"),
+        color=alt.Color(
+            "label:N",
+            scale=group_encoding(data.groups, "color")["scale"],
+            legend=legend(symbolType=alt.Undefined, symbolSize=85),
+        ),
     )
     rule = base.mark_rule(strokeWidth=2, opacity=0.65, aria=False).encode(
         x=renamed(x, "low:Q"), x2="high:Q"
@@ -82,11 +97,6 @@ def headline_chart(data: ReportData, measure: str) -> alt.LayerChart | None:
     point = base.mark_point(filled=True, size=85, opacity=1, aria=False).encode(
         x=x,
         shape=group_encoding(data.groups, "shape"),
-        color=alt.Color(
-            "label:N",
-            scale=group_encoding(data.groups, "color")["scale"],
-            legend=legend(symbolType=alt.Undefined, symbolSize=85),
-        ),
         tooltip=[
             alt.Tooltip("name:N", title="group"),
             alt.Tooltip("label:N", title="of"),
@@ -108,11 +118,8 @@ def discoverable_chart(data: ReportData, source: str | None = None) -> alt.Layer
     """The share of passages that n draws yield with probability p (Hayes et al., 2410.19482)."""
     if data.discoverable is None:
         return None
-    rows = (
-        _at_longest(data, data.discoverable)
-        .filter((pl.col("source") == (source or "all")) & (pl.col("category") == "all"))
-        .sort("group", "p", "n")
-    )
+    rows = _asked(data, data.discoverable).filter(pl.col("category") == "all")
+    rows = data.of_source(rows, source).sort("group", "p", "n")
     if rows.is_empty():
         return None
     chances = sorted(rows["p"].unique().to_list())
@@ -191,7 +198,7 @@ def coverage_chart(data: ReportData) -> alt.LayerChart | None:
     """
     if data.coverage is None:
         return None
-    rows = _at_longest(data, data.coverage).filter(pl.col("coverage").is_finite())
+    rows = _asked(data, data.coverage).filter(pl.col("coverage").is_finite())
     if rows.is_empty():
         return None
     rows = rows.with_columns(name=pl.col("source") + " · " + pl.col("record").cast(pl.String))
@@ -257,11 +264,11 @@ def coverage_chart(data: ReportData) -> alt.LayerChart | None:
     )
 
 
-def _at_longest(data: ReportData, rows: pl.DataFrame) -> pl.DataFrame:
-    """The rows of the longest prefix that the table has."""
-    if "prefix_len" not in rows.columns or rows["prefix_len"].null_count() == len(rows):
+def _asked(data: ReportData, rows: pl.DataFrame) -> pl.DataFrame:
+    """The rows at the prefix length of the headline."""
+    if data.prefix_len is None:
         return rows
-    return rows.filter(pl.col("prefix_len") == pl.col("prefix_len").max())
+    return rows.filter(pl.col("prefix_len") == data.prefix_len)
 
 
 def _row_name(source: str, category: str) -> str:

@@ -99,9 +99,7 @@ def _survival_chart(
     at_least: str,
 ) -> alt.LayerChart | None:
     """Share of passages whose value is at least x, for texts and each control."""
-    rows = data.asked
-    if source is not None:
-        rows = rows.filter(pl.col("source") == source)
+    rows = data.of_source(data.asked, source)
     parts = []
     every = rows.select(value)["x"]
     every = every.filter(every.is_finite())

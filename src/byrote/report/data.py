@@ -111,11 +111,19 @@ class ReportData:
 
     @property
     def prefix_len(self) -> int | None:
-        """The longest prefix length: the strongest question, which the headline answers.
+        """The prefix length that the headline speaks of, in tokens.
 
-        None where records bring prefixes of their own length and the summary pools them.
+        That of most passages; of a sweep, where all have as many, the longest: the strongest
+        question. None where the summary does not tell lengths apart.
         """
-        return self.prefix_lens[-1] if self.prefix_lens else None
+        texts = self.summary.filter(
+            (pl.col("group") == TEXTS)
+            & (pl.col("source") == "all")
+            & (pl.col("category") == "all")
+            & (pl.col("measure") == "extractable")
+        )
+        found = texts.drop_nulls("prefix_len").sort("n", "prefix_len")["prefix_len"].to_list()
+        return found[-1] if found else None
 
     @property
     def asked(self) -> pl.DataFrame:
@@ -123,6 +131,23 @@ class ReportData:
         if len(self.prefix_lens) < 2:
             return self.passages
         return self.passages.filter(pl.col("prefix_len") == self.prefix_len)
+
+    def of_source(self, frame: pl.DataFrame, source: str | None) -> pl.DataFrame:
+        """The rows of one source; a control that has none there (held-out texts) keeps its own.
+
+        Args:
+            frame: A frame with the columns `source` and `group`.
+            source: The source; None keeps all rows, or the pool's where the frame has one.
+        """
+        pooled = "all" in frame["source"]
+        if source is None:
+            return frame.filter(pl.col("source") == "all") if pooled else frame
+        own = frame.filter(pl.col("source") == source)
+        lacking = [group for group in self.controls if group not in own["group"]]
+        if not lacking:
+            return own
+        others = frame.filter(pl.col("group").is_in(lacking))
+        return pl.concat([own, others.filter(pl.col("source") == "all") if pooled else others])
 
     @property
     def headline(self) -> pl.DataFrame:

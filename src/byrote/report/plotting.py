@@ -88,7 +88,9 @@ def group_encoding(groups: Sequence[str], kind: str) -> Any:
     if kind == "shape":
         shapes = [_GROUP_SHAPES[i] for i in places]
         scale = alt.Scale(domain=labels, range=shapes)
-        return alt.Shape(field, scale=scale, sort=labels, legend=legend(symbolType=alt.Undefined))
+        return alt.Shape(
+            field, scale=scale, sort=labels, legend=legend(symbolType=alt.Undefined, symbolSize=85)
+        )
     dashes = [DASHES[i] for i in places]
     return alt.StrokeDash(
         field, scale=alt.Scale(domain=labels, range=dashes), sort=labels, legend=legend()
@@ -167,17 +169,6 @@ def curves(
     shown = base.mark_point(filled=True, size=60, opacity=1 if points else 0, aria=False).encode(
         y=y, color=colour, tooltip=tooltip
     )
-    if points:
-        shown = shown.encode(
-            shape=alt.Shape(
-                "label:N",
-                scale=alt.Scale(
-                    domain=_domain(groups)[0],
-                    range=[_GROUP_SHAPES[i] for i in _domain(groups)[1]],
-                ),
-                legend=None,
-            )
-        )
     return layered(band, line, shown)
 
 
@@ -260,9 +251,7 @@ def chart_png(chart: alt.TopLevelMixin, scale: float = 2.0) -> bytes:
 
 def passage_numbers(data: ReportData, source: str | None) -> str:
     """Of how many passages and controls a chart speaks, for its subtitle."""
-    rows = data.asked
-    if source is not None:
-        rows = rows.filter(pl.col("source") == source)
+    rows = data.of_source(data.asked, source)
     controls = int(rows["is_control"].sum())
     prefix = "" if data.prefix_len is None else f"; prefix of {data.prefix_len} tokens"
     return f"{len(rows) - controls:,} passages, {controls:,} controls{prefix}"

@@ -32,11 +32,8 @@ def prefix_length_chart(
     """
     if len(data.prefix_lens) < 2:
         return None
-    rows = data.summary.filter(
-        (pl.col("measure") == measure)
-        & (pl.col("source") == (source or "all"))
-        & (pl.col("category") == "all")
-    )
+    rows = data.summary.filter((pl.col("measure") == measure) & (pl.col("category") == "all"))
+    rows = data.of_source(rows, source).filter(pl.col("value").is_finite())
     if rows.is_empty():
         return None
     rows = rows.sort("group", "prefix_len").rename({"prefix_len": "x"})
@@ -50,9 +47,7 @@ def count_chart(
 
     More than 12 different counts are put into bins of powers of two.
     """
-    rows = data.passages.filter(pl.col("count").is_not_null() & (pl.col("count") > 0))
-    if source is not None:
-        rows = rows.filter(pl.col("source") == source)
+    rows = data.of_source(data.passages, source).filter(pl.col("count") > 0)
     if rows["count"].n_unique() < 2 or measure not in rows.columns:
         return None
     binned = rows["count"].n_unique() > 12
@@ -127,7 +122,7 @@ def _sweep_chart(
             )
             .encode(x=x, y=y)
         )
-        chart = layered(*chart.layer, dotted)
+        chart = layered(chart, dotted)
         by = format_value(100 * slope if share else slope, False, signed=True)
         subtitle = (
             f"dotted: fit to the texts, {by}{' points' if share else ''} per tenfold, R² {r2:.2f}"

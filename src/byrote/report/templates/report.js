@@ -18,7 +18,7 @@
   };
 
   // ---- theme ----
-  const button = document.getElementById("theme");
+  const button = document.getElementById("theme-switch");
   const system = matchMedia("(prefers-color-scheme: dark)");
   const isDark = () => (root.dataset.theme ? root.dataset.theme === "dark" : system.matches);
   const nameTheme = () => { button.textContent = isDark() ? "Light" : "Dark"; };
@@ -30,16 +30,36 @@
   system.addEventListener("change", nameTheme);
   nameTheme();
 
-  // ---- charts: the pictures are there already; each comes alive when it is first seen ----
+  // ---- charts: the pictures are there already; each comes alive in its turn ----
   const specs = data("chart-specs") || {};
+  // On a narrow screen long titles go over two lines and legends over one column.
+  const wrapped = (text) => text.split(" ").reduce((lines, word) => {
+    const last = lines.length - 1;
+    if (last >= 0 && lines[last].length + word.length < 38) lines[last] += " " + word;
+    else lines.push(word);
+    return lines;
+  }, []);
+  const narrowed = (value, key) => {
+    if (typeof value === "string") {
+      return ["title", "text", "subtitle"].includes(key) && value.length > 38 ? wrapped(value) : value;
+    }
+    if (key === "columns") return 1;
+    if (key === "labelLimit" && value === 190) return 140;  // of axes
+    if (value === null || typeof value !== "object") return value;
+    if (Array.isArray(value)) return value.map((item) => narrowed(item, ""));
+    return Object.fromEntries(Object.entries(value).map(([name, item]) => [
+      name, ["data", "datasets", "tooltip"].includes(name) ? item : narrowed(item, name),
+    ]));
+  };
   const enliven = (holder) => {
+    const spec = specs[holder.dataset.chart];
     const stage = make("div");
     holder.append(stage);
     const options = {
       mode: "vega-lite", renderer: "svg", actions: false, ast: true, defaultStyle: false,
       tooltip: { disableDefaultStyle: true },
     };
-    window.vegaEmbed(stage, specs[holder.dataset.chart], options).then(() => {
+    return window.vegaEmbed(stage, holder.clientWidth < 480 ? narrowed(spec, "") : spec, options).then(() => {
       holder.querySelector(":scope > svg").remove();
       stage.style.display = "block";
       stage.style.width = "100%";
@@ -51,12 +71,11 @@
   };
   const holders = document.querySelectorAll(".chart[data-chart]");
   if (window.vegaEmbed && holders.length) {
-    const watcher = new IntersectionObserver((entries) => {
-      for (const entry of entries) {
-        if (entry.isIntersecting) { watcher.unobserve(entry.target); enliven(entry.target); }
-      }
-    }, { rootMargin: "200px" });
-    holders.forEach((holder) => watcher.observe(holder));
+    // One after the other, so that the page stays responsive meanwhile.
+    const next = (index) => {
+      if (index < holders.length) enliven(holders[index]).then(() => setTimeout(next, 0, index + 1));
+    };
+    setTimeout(next, 0, 0);
   }
 
   // ---- passages ----
@@ -98,12 +117,12 @@
     });
   };
 
-  const form = document.getElementById("filters");
-  const cards = document.getElementById("cards");
-  const count = document.getElementById("count");
-  const more = document.getElementById("more");
-  const tip = document.getElementById("tip");
-  const spoken = document.getElementById("spoken");
+  const form = document.getElementById("explorer-filters");
+  const cards = document.getElementById("explorer-cards");
+  const count = document.getElementById("explorer-count");
+  const more = document.getElementById("explorer-more");
+  const tip = document.getElementById("explorer-tip");
+  const spoken = document.getElementById("explorer-spoken");
   const field = (name) => form.elements.namedItem(name);
   const DEFAULTS = { q: "", group: "", source: "", category: "", recited: "", sort: "lp", dir: "desc", min: "5" };
   let found = [];
@@ -233,7 +252,7 @@
     const partner = p.of || p.id;
     const paired = passages.filter((other) => other.id === partner || other.of === partner);
     if (paired.length > 1) {
-      const compare = make("button", "plain", p.of ? "Compare with its text" : "Compare with its control");
+      const compare = make("button", "link", p.of ? "Compare with its text" : "Compare with its control");
       compare.type = "button";
       compare.addEventListener("click", () => {
         apply({ ...DEFAULTS, q: partner });
