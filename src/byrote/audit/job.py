@@ -27,7 +27,8 @@ from byrote.runs import Parts, Run, now, write_parquet
 
 __all__ = ["resume_audit", "run_audit"]
 
-_COVERAGE_THRESHOLDS = (0.5, 0.1, 0.01, 0.001)
+# Probabilities p for which (n, p)-discoverable extraction is drawn over n.
+_CHANCES = (0.1, 0.5, 0.9)
 
 
 def run_audit(
@@ -159,10 +160,18 @@ def _finish(run: Run, config: AuditConfig, count: int) -> None:
         write_parquet(run.table("summary"), summary)
         if config.verdict_only:
             return
-        discoverable = discoverable_table(passages, confidence=config.confidence)
+        chances = sorted({*_CHANCES, config.probability})
+        discoverable = discoverable_table(passages, p=chances, confidence=config.confidence)
         write_parquet(run.table("discoverable"), discoverable)
-        write_parquet(run.table("coverage"), coverage_table(passages, _COVERAGE_THRESHOLDS))
-        write_parquet(run.table("fits"), fit_table(passages, seed=config.seed))
+        write_parquet(run.table("coverage"), coverage_table(passages))
+        fits = fit_table(
+            passages,
+            n=config.draws,
+            p=config.probability,
+            confidence=config.confidence,
+            seed=config.seed,
+        )
+        write_parquet(run.table("fits"), fits)
 
 
 def _part_size(total: int) -> int:

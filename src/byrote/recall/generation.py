@@ -13,6 +13,7 @@ import torch
 from transformers import GenerationConfig
 
 from byrote.models.loading import LoadedModel
+from byrote.recall.extraction import first_miss
 from byrote.recall.scores import Scores
 from byrote.texts.passages import Passage
 
@@ -46,8 +47,8 @@ def continuations(
     ends = _end_ids(loaded)
     for index, (passage, score) in enumerate(zip(passages, scores, strict=True)):
         suffix = passage.suffix_ids.tolist()
-        miss = len(suffix) if score.hit.all() else int(score.hit.argmin())
-        known = suffix[:miss] + [int(score.argmax[miss])] * (miss < len(suffix))
+        miss = first_miss(score)
+        known = suffix[:miss] + [int(token) for token in score.argmax[miss : miss + 1]]
         stop = next((i for i, token in enumerate(known) if token in ends), None)
         results[index] = known if stop is None else known[:stop]
         if stop is None and len(known) < len(suffix):

@@ -13,8 +13,10 @@ from itertools import groupby
 import torch
 from transformers import DynamicCache
 
+from byrote.models.cache import can_drop_rows
 from byrote.models.head import OutputHead, split_head
 from byrote.models.loading import LoadedModel
+from byrote.recall.extraction import first_miss
 from byrote.recall.scoring import Scorer, tie_tolerance
 from byrote.texts.passages import Passage
 
@@ -49,7 +51,7 @@ def first_misses(
     head = split_head(loaded.model)
     results = [-1] * len(passages)
     doubtful: list[int] = []
-    if head is None or not head.supports_cache:
+    if head is None or not can_drop_rows(head):
         doubtful = list(range(len(passages)))
     else:
         shape = {i: (p.prefix_len, p.suffix_len) for i, p in enumerate(passages)}
@@ -71,8 +73,7 @@ def first_misses(
                     if near:
                         doubtful.append(index)
     for index in doubtful:
-        hits = scorer.score([passages[index]])[0].hit
-        results[index] = len(hits) if hits.all() else int(hits.argmin())
+        results[index] = first_miss(scorer.score([passages[index]])[0])
     return results
 
 
