@@ -20,6 +20,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from byrote.errors import ByroteError
 from byrote.models.bundled import BundledModel, bundled_files, check_sha256
@@ -33,6 +34,7 @@ _log = logging.getLogger("byrote")
 # Raise this when what the converter writes changes: every cached model is then converted again.
 _CONVERTER = 1
 _WEIGHTS = "model.safetensors"
+_TOKENIZER = "tokenizer.json"
 _MANIFEST = "byrote-manifest.json"
 _STALE_SECONDS = 3600.0
 _BLOCK = 1 << 24
@@ -45,6 +47,7 @@ class CachedModel:
     Attributes:
         folder: What `from_pretrained` takes.
         weights_sha256: Of the safetensors file.
+        tokenizer_sha256: Of the tokenizer.json.
         weights_hash: Of the weights themselves (`hash_weights`), as float32.
         licence: What the GGUF file says of its licence, if anything.
         quick_tokenizer: Whether its tokenizer.json alone gives the same tokenizer.
@@ -52,6 +55,7 @@ class CachedModel:
 
     folder: Path
     weights_sha256: str
+    tokenizer_sha256: str
     weights_hash: str
     licence: str | None
     quick_tokenizer: bool
@@ -60,6 +64,13 @@ class CachedModel:
     def weights(self) -> Path:
         """The safetensors file."""
         return self.folder / _WEIGHTS
+
+    def tokenizer_is_whole(self) -> bool:
+        """Whether the tokenizer is what was written; the weights are checked while it loads."""
+        try:
+            return sha256_of_file(self.folder / _TOKENIZER) == self.tokenizer_sha256
+        except FileNotFoundError:
+            return False
 
 
 def cache_dir() -> Path:
@@ -136,6 +147,7 @@ def _read(folder: Path) -> CachedModel | None:
         return CachedModel(
             folder=folder,
             weights_sha256=manifest["weights_sha256"],
+            tokenizer_sha256=manifest["tokenizer_sha256"],
             weights_hash=manifest["weights_hash"],
             licence=manifest["licence"],
             quick_tokenizer=manifest["quick_tokenizer"],
@@ -244,8 +256,8 @@ def _convert(
 
     from byrote.models.gguf_sharing import shared_gguf_parsing
     from byrote.models.quiet import quiet_transformers
-    from byrote.models.tokenizers import quick_tokenizer, same_tokenizer
-    from byrote.models.weights import hash_weights
+    from byrote.models.tokenizers import explained_tokenizer, quick_tokenizer, same_tokenizer
+    from byrote.models.weights import check_complete, hash_weights
 
     header = check_gguf(gguf)
     _need_space(target.parent, header.elements * 4)
@@ -256,16 +268,19 @@ def _convert(
         quiet_transformers(),
         shared_gguf_parsing(),
     ):
-        try:
+        with explained_tokenizer(f"The tokenizer of {source}"):
             tokenizer = AutoTokenizer.from_pretrained(where, gguf_file=name)
-            model = AutoModelForCausalLM.from_pretrained(
-                where, gguf_file=name, dtype=torch.float32
-            ).eval()
+        try:
+            loaded: Any = AutoModelForCausalLM.from_pretrained(
+                where, gguf_file=name, dtype=torch.float32, output_loading_info=True
+            )
+            model, info = loaded
         except (ValueError, KeyError, NotImplementedError, RuntimeError) as error:
             raise ByroteError(
                 f"transformers could not read {source} (architecture {header.architecture!r}): "
                 f"{error}. Use the model's safetensors instead."
             ) from error
+        check_complete(info, source)
         # The weights are plain float32 from here on; without this they are saved as quantized.
         vars(model.config).pop("quantization_config", None)
         vars(model)["hf_quantizer"] = None
@@ -275,20 +290,27 @@ def _convert(
         manifest = CachedModel(
             folder=target,
             weights_sha256=sha256_of_file(built / _WEIGHTS),
+            tokenizer_sha256=sha256_of_file(built / _TOKENIZER),
             weights_hash=hash_weights(model),
             licence=licence,
             quick_tokenizer=same_tokenizer(tokenizer, quick_tokenizer(built)),
         )
     fields = {key: value for key, value in asdict(manifest).items() if key != "folder"}
     _write_json(built / _MANIFEST, {"source": source, **fields})
+    return _put(built, target) or manifest
+
+
+def _put(built: Path, target: Path) -> CachedModel | None:
+    """Rename a complete folder to its place; if another process was first, give what it made."""
     try:
         built.rename(target)
     except OSError:
-        # Another process was first. What it made is the same.
-        if (first := _read(target)) is None:
-            raise
-        return first
-    return manifest
+        if first := _read(target):
+            return first
+        # What is there has no manifest: some of its files were removed.
+        shutil.rmtree(target, ignore_errors=True)
+        built.rename(target)
+    return None
 
 
 def _write_json(path: Path, content: object) -> None:

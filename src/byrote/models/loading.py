@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
+from safetensors import SafetensorError
 from transformers import AutoModelForCausalLM
 
 from byrote.errors import ByroteError, InputError
@@ -23,7 +24,7 @@ from byrote.models.quiet import quiet_transformers
 from byrote.models.random_models import build_random
 from byrote.models.source import ModelSource, parse_source
 from byrote.models.tokenizers import load_tokenizer, prepended_ids, quick_tokenizer
-from byrote.models.weights import hash_weights
+from byrote.models.weights import check_complete, hash_weights
 from byrote.progress import task
 
 if TYPE_CHECKING:
@@ -229,7 +230,7 @@ def _borrowed_tokenizer(text: str) -> PreTrainedTokenizerBase:
 def _load_converted(source: ModelSource, dtype: torch.dtype | None) -> LoadedModel:
     for _ in range(2):
         if source.kind == "bundled":
-            cached = convert.cached_bundled(BUNDLED[source.name])
+            cached = convert.cached_bundled(find_bundled(source.name))
         else:
             assert source.path is not None
             cached = convert.cached_gguf(source.path)
@@ -254,6 +255,8 @@ def _load_cached(
     """
     with ThreadPoolExecutor(max_workers=1) as pool:
         try:
+            if not cached.tokenizer_is_whole():
+                return None
             hashed = pool.submit(convert.sha256_of_file, cached.weights)
             read = quick_tokenizer if cached.quick_tokenizer else load_tokenizer
             tokenizer = read(cached.folder)
@@ -275,9 +278,11 @@ def _load_pretrained(
         options["revision"] = source.revision
     with _explained(source, trust_remote_code), task(f"Loading {source.text}"):
         tokenizer = load_tokenizer(where, **options)
-        model = AutoModelForCausalLM.from_pretrained(
-            where, dtype=dtype or "auto", weights_only=True, **options
+        loaded: Any = AutoModelForCausalLM.from_pretrained(
+            where, dtype=dtype or "auto", weights_only=True, output_loading_info=True, **options
         )
+        model, info = loaded
+        check_complete(info, source.text)
     return LoadedModel(model, tokenizer, source.text, _bos(tokenizer), _card_licence(source.path))
 
 
@@ -309,7 +314,7 @@ def _explained(source: ModelSource, trust_remote_code: bool) -> Iterator[None]:
             "code when read; they were not. Save the model as safetensors where you trust it: "
             "model.save_pretrained(folder)."
         ) from error
-    except (OSError, ValueError, KeyError, RuntimeError, ImportError) as error:
+    except (OSError, ValueError, KeyError, RuntimeError, ImportError, SafetensorError) as error:
         text = " ".join(str(error).split())
         if "trust_remote_code" in text and not trust_remote_code:
             raise InputError(

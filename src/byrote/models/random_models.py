@@ -74,9 +74,15 @@ def random_config(family: str, options: dict[str, str]) -> PreTrainedConfig:
             f"There is no random family {family!r}.{hint} There are: {', '.join(RANDOM_FAMILIES)}."
         )
     plain = AutoConfig.for_model(family)
-    given = dict(
-        _typed(plain, family, key, text) for key, text in options.items() if key not in _OWN
-    )
+    given: dict[str, Any] = {}
+    for key, text in options.items():
+        if key not in _OWN:
+            own, value = _typed(plain, family, key, text)
+            if own in given:
+                raise InputError(
+                    f"random:{family}: {key} is another name of {own}. Give one of them."
+                )
+            given[own] = value
     values: dict[str, Any] = {**_DEFAULTS, **_EXPERTS.get(family, {})}
     # A tiny vocabulary has no room for the family's own special tokens.
     values |= {"bos_token_id": None, "eos_token_id": None, "pad_token_id": None}

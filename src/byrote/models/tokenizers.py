@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +15,13 @@ from byrote.errors import InputError
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-__all__ = ["load_tokenizer", "prepended_ids", "quick_tokenizer", "same_tokenizer"]
+__all__ = [
+    "explained_tokenizer",
+    "load_tokenizer",
+    "prepended_ids",
+    "quick_tokenizer",
+    "same_tokenizer",
+]
 
 _FILES = (
     "tokenizer.json",
@@ -48,13 +56,28 @@ def load_tokenizer(where: str | Path, **options: Any) -> PreTrainedTokenizerBase
             f"{where} holds no tokenizer (looked for {', '.join(_FILES)}). Save the model's "
             "tokenizer into it: tokenizer.save_pretrained(folder)."
         )
-    try:
+    with explained_tokenizer(f"The tokenizer in {where}"):
         return AutoTokenizer.from_pretrained(where, **options)
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        if "trust_remote_code" in str(error):
+
+
+@contextmanager
+def explained_tokenizer(what: str) -> Iterator[None]:
+    """Turn what the libraries raise on a broken tokenizer into one message.
+
+    Raises:
+        InputError: The tokenizer is broken.
+    """
+    try:
+        yield
+    except Exception as error:
+        known = isinstance(error, OSError | ValueError | KeyError | TypeError)
+        # The tokenizers library raises a bare Exception, so its kind has to be looked at.
+        if not (known or type(error) is Exception) or "trust_remote_code" in str(error):
             raise
         text = " ".join(str(error).split())
-        raise InputError(f"The tokenizer in {where} could not be loaded: {text}") from error
+        raise InputError(
+            f"{what} could not be loaded: {text}. Save it again with tokenizer.save_pretrained."
+        ) from error
 
 
 def quick_tokenizer(folder: Path) -> PreTrainedTokenizerFast:

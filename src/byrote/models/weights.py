@@ -9,12 +9,33 @@ from typing import Any
 import torch
 from torch import nn
 
+from byrote.errors import InputError
 from byrote.progress import track
 
-__all__ = ["hash_weights"]
+__all__ = ["check_complete", "hash_weights"]
 
 # Below this, hashing takes less than a second and shows no progress.
 _LARGE_BYTES = 1 << 30
+
+
+def check_complete(info: dict[str, Any], source: str) -> None:
+    """See that every weight came from the checkpoint: transformers fills gaps with random numbers.
+
+    Args:
+        info: What `from_pretrained(..., output_loading_info=True)` gives beside the model.
+        source: What the model was loaded from.
+
+    Raises:
+        InputError: Some did not.
+    """
+    gaps = [str(name) for name in info.get("missing_keys") or ()]
+    gaps += [str(entry[0]) for entry in info.get("mismatched_keys") or ()]
+    if gaps:
+        shown = ", ".join(sorted(gaps)[:5]) + (" …" if len(gaps) > 5 else "")
+        raise InputError(
+            f"{source} lacks {len(gaps)} of the weights that its configuration asks for ({shown}), "
+            "or has them in another shape. Save the whole causal language model, head included."
+        )
 
 
 def hash_weights(model: nn.Module) -> str:
