@@ -56,9 +56,15 @@ class Shape:
     zero_recited: bool = False
     nasty: bool = True
     one: bool = False
+    held_out: bool = False
+    verdict_only: bool = False
     seed: int = 7
 
 
+_KEYS = (
+    "id source category record offset prefix_len is_control control control_of count member "
+    "prefix_text"
+).split()
 _GROUPS = (
     # source, category, text, mean skill of the model on it
     ("corpus:licenses", "MIT", _LICENCE, 2.6),
@@ -91,6 +97,8 @@ def write_run(folder: Path, shape: Shape | None = None) -> Path:
                 for control in shape.controls:
                     other = {**row, "is_control": True, "control": control}
                     other["control_of"], other["id"] = row["id"], f"{row['id']}~{control}"
+                    if shape.held_out:
+                        other |= {"source": "held.jsonl", "category": None, "control_of": None}
                     _score(other, tokens, _pieces(text, i + 11, shape.suffix_len), -1.6, shape, rng)
                     passages.append(other)
     frame = pl.DataFrame(passages, infer_schema_length=None).with_columns(
@@ -99,13 +107,19 @@ def write_run(folder: Path, shape: Shape | None = None) -> Path:
         pl.col("member").cast(pl.Boolean),
         pl.col("control", "control_of").cast(pl.String),
     )
+    if shape.verdict_only:
+        known = {*_KEYS, "suffix_len", "suffix_text", "extractable", "first_miss"}
+        unknown = [name for name in frame.columns if name not in known]
+        frame = frame.with_columns(pl.lit(None, frame.schema[n]).alias(n) for n in unknown)
+        tokens = [tokens[0].clear()]
     tables = folder / "tables"
     tables.mkdir(parents=True)
     frame.write_parquet(tables / "passages.parquet")
     pl.concat(tokens).write_parquet(tables / "tokens.parquet")
     _summary(frame).write_parquet(tables / "summary.parquet")
-    _discoverable(frame).write_parquet(tables / "discoverable.parquet")
-    if shape.coverage:
+    if not shape.verdict_only:
+        _discoverable(frame).write_parquet(tables / "discoverable.parquet")
+    if shape.coverage and not shape.verdict_only:
         _coverage(frame, rng).write_parquet(tables / "coverage.parquet")
     fits = _fits(frame, shape)
     if fits is not None:
@@ -223,7 +237,8 @@ def _cells(frame: pl.DataFrame) -> Iterable[tuple[str, str, int, str, pl.DataFra
     )
     keys = [("all", "all")]
     keys += [(s, "all") for s in frame["source"].unique().sort()]
-    keys += list(frame.select("source", "category").unique().sort("source", "category").iter_rows())
+    pairs = frame.drop_nulls("category").select("source", "category").unique()
+    keys += list(pairs.sort("source", "category").iter_rows())
     for source, category in keys:
         for length in frame["prefix_len"].unique().sort():
             rows = frame.filter(pl.col("prefix_len") == length)
@@ -240,13 +255,18 @@ def _summary(frame: pl.DataFrame) -> pl.DataFrame:
     for source, category, length, group, rows in _cells(frame):
         n = len(rows)
         start = (source, category, length, group)
-        for measure, label, hits in (
+        rates = (
             ("extractable", "recited in full", rows["extractable"].sum()),
             ("run_ge_20", "20 or more tokens verbatim", (rows["longest_run"] >= 20).sum()),
             ("discoverable", "extractable with 1000 draws", (rows["n_needed"] <= 1000).sum()),
-        ):
+        )
+        if rows["logprob"].null_count():
+            rates = rates[:1]
+        for measure, label, hits in rates:
             end = (hits / n, *wilson(hits, n), "wilson")
             out.append((*start, measure, label, "share", n, rows["record"].n_unique(), *end))
+        if rows["logprob"].null_count():
+            continue
         for measure, label, unit, column in (
             ("token_accuracy", "suffix tokens that are right", "share", "token_accuracy"),
             ("longest_run", "longest verbatim stretch, mean", "tokens", "longest_run"),
