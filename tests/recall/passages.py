@@ -30,7 +30,5 @@ def follow(loaded, passages, lead=()):
         if index % 3 == 1:
             suffix[index % len(suffix)] = (suffix[index % len(suffix)] + 1) % loaded.vocab_size
         whole = np.array([*passage.prefix_ids, *suffix], dtype=np.int32)
-        made.append(
-            Passage(passage.id, "test", passage.record, 0, whole, passage.prefix_len)
-        )
+        made.append(Passage(passage.id, "test", passage.record, 0, whole, passage.prefix_len))
     return made

@@ -84,7 +84,9 @@ def test_continuations_equal_generate(random_model, family):
 
 def test_a_recited_suffix_is_not_generated(random_model, monkeypatch):
     loaded = random_model("gpt2")
-    passages = [p for i, p in enumerate(follow(loaded, random_passages(6, 64, seed=1))) if i % 3 != 1]
+    passages = [
+        p for i, p in enumerate(follow(loaded, random_passages(6, 64, seed=1))) if i % 3 != 1
+    ]
     scores = Scorer(loaded).score(passages)
     assert all(score.hit.all() for score in scores)
     monkeypatch.setattr(

@@ -6,7 +6,6 @@ import math
 import re
 import time
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -156,12 +155,18 @@ def _finish(run: Run, config: AuditConfig, count: int) -> None:
             seed=config.seed,
             n=config.draws,
             p=config.probability,
+            sweep=len(config.prefix_len) > 1,
         )
         write_parquet(run.table("summary"), summary)
         if config.verdict_only:
             return
         chances = sorted({*_CHANCES, config.probability})
-        discoverable = discoverable_table(passages, p=chances, confidence=config.confidence)
+        discoverable = discoverable_table(
+            passages,
+            p=chances,
+            confidence=config.confidence,
+            sweep=len(config.prefix_len) > 1,
+        )
         write_parquet(run.table("discoverable"), discoverable)
         write_parquet(run.table("coverage"), coverage_table(passages))
         fits = fit_table(
@@ -170,6 +175,7 @@ def _finish(run: Run, config: AuditConfig, count: int) -> None:
             p=config.probability,
             confidence=config.confidence,
             seed=config.seed,
+            sweep=len(config.prefix_len) > 1,
         )
         write_parquet(run.table("fits"), fits)
 
@@ -210,7 +216,9 @@ def _remember_model(run: Run, loaded: LoadedModel) -> None:
 
 
 def _new_folder(model: str) -> Path:
-    name = re.sub(r"[^A-Za-z0-9.]+", "-", Path(model.partition("?")[0].partition(":")[2] or model).name)
+    name = re.sub(
+        r"[^A-Za-z0-9.]+", "-", Path(model.partition("?")[0].partition(":")[2] or model).name
+    )
     stamp = datetime.now().astimezone().strftime("%Y-%m-%d")
     base = Path("byrote-runs") / f"{stamp}-{name.strip('-')}"
     for candidate in _numbered(base):

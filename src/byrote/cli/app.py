@@ -63,7 +63,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 130
     except BrokenPipeError:
         return 1
-    except Exception as error:  # noqa: BLE001 - the last resort: a person never sees a traceback
+    except Exception as error:
         if debug:
             raise
         _say(f"{type(error).__name__}: {error} (a defect in byrote; --debug shows where)")

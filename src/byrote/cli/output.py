@@ -43,7 +43,9 @@ def show_run(run: Run, common: Common) -> None:
     report = run.folder / "report.html"
     if common.json:
         rows = [_plain(row) for row in summary.iter_rows(named=True)]
-        print(json.dumps({"run": str(run.folder), "report": str(report), **run.info, "summary": rows}))
+        print(
+            json.dumps({"run": str(run.folder), "report": str(report), **run.info, "summary": rows})
+        )
         return
     if common.quiet:
         return
@@ -60,7 +62,9 @@ def show_run(run: Run, common: Common) -> None:
         console.print(f"[dim]note[/dim]  {note}", soft_wrap=True)
     if licence := model["licence"]:
         console.print(f"[dim]licence of the weights[/dim]  {licence}", soft_wrap=True)
-    console.print(f"[dim]run[/dim]     {run.folder}   ({run.info['seconds']:.0f} s)", soft_wrap=True)
+    console.print(
+        f"[dim]run[/dim]     {run.folder}   ({run.info['seconds']:.0f} s)", soft_wrap=True
+    )
     console.print(f"[dim]report[/dim]  {report}", soft_wrap=True)
 
 

@@ -148,7 +148,7 @@ class Measure:
         label: In words.
         unit: Of the value; "share" is a number in 0..1, shown as a percentage.
         kind: How passages are put together: the rate of a truth value, the mean or median of a
-            number, or the exponential of its mean.
+            number, the exponential of its mean, or the largest of all.
         more: Whether a larger value means that more is recited.
         column: The column of `passages.parquet` that it is made from.
         transform: From that column `[passages]` to each passage's value; None takes it as it is.
@@ -157,7 +157,7 @@ class Measure:
     name: str
     label: str
     unit: str
-    kind: Literal["rate", "mean", "median", "exp_mean"]
+    kind: Literal["rate", "mean", "median", "exp_mean", "max"]
     more: bool
     column: str
     transform: Callable[[NDArray[np.float64]], NDArray[Any]] | None = None
@@ -213,6 +213,14 @@ def summary_measures(n: float, p: float) -> tuple[Measure, ...]:
             "longest verbatim stretch, median",
             "tokens",
             "median",
+            True,
+            "longest_run",
+        ),
+        Measure(
+            "longest_run_max",
+            "longest verbatim stretch of all",
+            "tokens",
+            "max",
             True,
             "longest_run",
         ),

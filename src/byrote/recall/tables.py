@@ -88,6 +88,7 @@ def summarise(
     n: float = 1000,
     p: float = 0.5,
     method: str = "wilson",
+    sweep: bool = True,
 ) -> pl.DataFrame:
     """The long table of measures with their intervals.
 
@@ -101,6 +102,8 @@ def summarise(
         n: Draws of (n, p)-discoverable extraction.
         p: Its probability.
         method: "wilson" or "clopper-pearson".
+        sweep: Keep the prefix lengths apart, because they were swept; else they are pooled, and
+            `prefix_len` is null where records brought several of their own.
 
     Returns:
         A frame of `SUMMARY_SCHEMA`; measures that no passage of a pool has are left out.
@@ -110,7 +113,7 @@ def summarise(
     """
     measures = summary_measures(n, p)
     rows: list[dict[str, Any]] = []
-    for pool in _pools(frame, by_prefix=True):
+    for pool in _pools(frame, by_prefix=sweep):
         rows += _measured(pool, measures, confidence, seed, method)
         if pool.group == TEXTS:
             rows += _attacked(pool, confidence, seed)
@@ -124,6 +127,7 @@ def discoverable_table(
     draws: Sequence[float] = DRAWS,
     confidence: float = 0.95,
     method: str = "wilson",
+    sweep: bool = True,
 ) -> pl.DataFrame:
     """The rate of (n, p)-discoverable extraction over a grid of n (Hayes et al. 2410.19482).
 
@@ -133,6 +137,7 @@ def discoverable_table(
         draws: The grid of n.
         confidence: The level of the intervals.
         method: "wilson" or "clopper-pearson".
+        sweep: Keep the prefix lengths apart, as in `summarise`.
 
     Returns:
         A frame of `DISCOVERABLE_SCHEMA`.
@@ -141,7 +146,7 @@ def discoverable_table(
         InputError: An option is outside its range.
     """
     rows = []
-    for pool in _pools(frame.filter(pl.col("logprob_sampled").is_not_null()), by_prefix=True):
+    for pool in _pools(frame.filter(pl.col("logprob_sampled").is_not_null()), by_prefix=sweep):
         logprob, documents = pool.frame["logprob_sampled"].to_numpy(), pool.documents
         for chance in p:
             needed = draws_needed(logprob, chance)
@@ -202,6 +207,7 @@ def fit_table(
     p: float = 0.5,
     confidence: float = 0.95,
     seed: int = 0,
+    sweep: bool = True,
 ) -> pl.DataFrame:
     """Log-linear fits against prefix length and count (Carlini et al. 2202.07646).
 
@@ -211,6 +217,8 @@ def fit_table(
         p: Its probability.
         confidence: The level of the slopes' intervals.
         seed: Seed of the bootstrap over records.
+        sweep: Whether prefix lengths were swept. Where records brought their own, length and
+            content differ together, so there is no fit against it.
 
     Returns:
         A frame of `FIT_SCHEMA`; empty where nothing was swept.
@@ -221,7 +229,7 @@ def fit_table(
     rows = []
     fitted = [m for m in summary_measures(n, p) if m.name in FITTED]
     for pool in _pools(frame.filter(~pl.col("is_control")), by_prefix=False):
-        for against in ("prefix_len", "count"):
+        for against in ("prefix_len", "count") if sweep else ("count",):
             x = pool.frame[against].cast(pl.Float64).to_numpy()
             for measure in fitted:
                 fit = log_linear_fit(
@@ -277,6 +285,10 @@ def _measured(
                 estimate = bootstrap_median(
                     values, clusters=labels, confidence=confidence, seed=seed
                 )
+            elif measure.kind == "max":
+                # The largest value grows with the sample: it has no interval.
+                nan = float("nan")
+                estimate = Estimate(float(values.max()), nan, nan, len(values), "none", confidence)
             else:
                 continue
             found[measure.name] = (estimate, count)
@@ -350,10 +362,11 @@ def _pools(frame: pl.DataFrame, *, by_prefix: bool) -> Iterator[_Pool]:
         keys = [*names, *split]
         for key, part in known.sort([*keys, "id"]).group_by(keys, maintain_order=True):
             labels = dict(zip(keys, key, strict=True))
+            lengths = part["prefix_len"].unique()
             yield _Pool(
                 source=labels.get("source", ALL),
                 category=labels.get("category", ALL),
-                prefix_len=labels.get("prefix_len"),
+                prefix_len=lengths.item() if len(lengths) == 1 else None,
                 group=labels["_group"],
                 frame=part,
             )
