@@ -34,8 +34,8 @@ def mismatched(passages: Sequence[Passage], seed: int) -> list[Passage]:
 
     Returns:
         Controls with the id `x~mismatched`, in the order of the passages; a passage whose suffix
-        all others of its length share has none (the count tells how many). They keep source, category and place, and have no
-        `count` or `member`: nobody has trained on them on purpose.
+        all others of its length share has none (the count tells how many). They keep source,
+        category and place, and have no `count` or `member`: nobody trained on them on purpose.
     """
     chosen: dict[int, NDArray[np.int32]] = {}
     by_length: dict[int, list[int]] = {}

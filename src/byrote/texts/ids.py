@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 __all__ = ["UniqueIds"]
 
-_RECENT = 1 << 15
+_RECENT = 1 << 18
 
 
 class UniqueIds:

@@ -61,16 +61,17 @@ def tokenize(
             )
         text_ids = iter(_encode(tokenizer, texts)["input_ids"] if texts else [])
         cut_pairs = iter(_pairs(tokenizer, pairs) if pairs else [])
+        done: list[Tokenized] = []
         for record in batch:
             if record.input_ids is not None:
-                ids, boundary = _as_int32(record), record.prefix_len
+                done.append(Tokenized(record, _as_int32(record), record.prefix_len))
             elif record.text is not None:
-                ids, boundary = np.array(next(text_ids), dtype=np.int32), None
+                done.append(Tokenized(record, np.array(next(text_ids), dtype=np.int32), None))
             else:
-                ids, boundary = next(cut_pairs)
-            if vocab_size is not None:
-                _check_range(record, ids, vocab_size)
-            yield Tokenized(record, ids, boundary)
+                done.append(Tokenized(record, *next(cut_pairs)))
+        if vocab_size is not None:
+            _check_range(done, vocab_size)
+        yield from done
 
 
 def _is_text(record: Record) -> bool:
@@ -165,17 +166,22 @@ def _as_int32(record: Record) -> NDArray[np.int32]:
     return array.astype(np.int32)
 
 
-def _check_range(record: Record, ids: NDArray[np.int32], vocab_size: int) -> None:
+def _check_range(batch: list[Tokenized], vocab_size: int) -> None:
     # Seen as unsigned, a negative id is larger than any vocabulary: one pass finds both.
-    if not ids.size or int(ids.view(np.uint32).max()) < vocab_size:
+    together = np.concatenate([entry.ids for entry in batch]).view(np.uint32)
+    if not together.size or int(together.max()) < vocab_size:
         return
-    at = int(np.flatnonzero((ids < 0) | (ids >= vocab_size))[0])
-    cause = (
-        "these ids were made with another tokenizer"
-        if record.input_ids is not None
-        else "this tokenizer does not belong to this model"
-    )
-    raise InputError(
-        f'Record "{record.id}" of {record.source}: position {at} holds token id {ids[at]}, but '
-        f"the model's vocabulary has {vocab_size} ids (0 to {vocab_size - 1}); {cause}."
-    )
+    for record, ids, _ in batch:
+        outside = np.flatnonzero((ids < 0) | (ids >= vocab_size))
+        if not len(outside):
+            continue
+        at = int(outside[0])
+        cause = (
+            "these ids were made with another tokenizer"
+            if record.input_ids is not None
+            else "this tokenizer does not belong to this model"
+        )
+        raise InputError(
+            f'Record "{record.id}" of {record.source}: position {at} holds token id {ids[at]}, '
+            f"but the model's vocabulary has {vocab_size} ids (0 to {vocab_size - 1}); {cause}."
+        )

@@ -6,9 +6,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from byrote.errors import InputError
 from byrote.texts.ids import UniqueIds
 from byrote.texts.passages import Passage
@@ -120,33 +117,46 @@ def cut(
             f"prefix_len {window[0]} + suffix_len {window[1]}{begin} = {sum(window) + int(bos)} "
             f"tokens, but the model's context has {max_len}; give shorter lengths."
         )
-    cutter = _Cutter(prefix_len, suffix_len, window, step, room, control)
+    cutter = _Cutter(prefix_len, suffix_len, window, step, room)
     stats = CutStats() if stats is None else stats
     unique = UniqueIds() if unique is None else unique
-    return _cut(tokenize(records, tokenizer, vocab_size=vocab_size), cutter, stats, unique)
+    tokenized = tokenize(records, tokenizer, vocab_size=vocab_size)
+    return _cut(tokenized, cutter, control, stats, unique)
 
 
 def _cut(
-    records: Iterator[Tokenized], cutter: _Cutter, stats: CutStats, unique: UniqueIds
+    records: Iterator[Tokenized],
+    cutter: _Cutter,
+    control: str | None,
+    stats: CutStats,
+    unique: UniqueIds,
 ) -> Iterator[Passage]:
+    tag = "" if control is None else f"~{control}"
     seen = made = 0
     examples: list[str] = []
     for record, ids, boundary in records:
         seen += 1
         stats.records += 1
         stats.tokens += len(ids)
-        before = stats.passages
         name = unique(record.id)
-        passages = (
-            cutter.windows(record, name, ids)
-            if boundary is None
-            else cutter.pair(record, name, ids, boundary)
-        )
-        for passage in passages:
-            stats.passages += 1
+        before = made
+        for offset, end, prefix_len in cutter.spans(record, len(ids), boundary):
             made += 1
-            yield passage
-        if stats.passages == before:
+            stats.passages += 1
+            yield Passage(
+                f"{name}@{offset}{tag}",
+                record.source,
+                name,
+                offset,
+                ids[offset:end],
+                prefix_len,
+                control,
+                None,
+                record.count,
+                record.member,
+                record.category,
+            )
+        if made == before:
             tokens = str(len(ids)) if boundary is None else f"{boundary}+{len(ids) - boundary}"
             example = f"{name} ({tokens} tokens)"
             stats.too_short += 1
@@ -166,45 +176,31 @@ class _Cutter:
     window: tuple[int, int]
     stride: int
     room: int | None
-    control: str | None
 
-    def windows(self, record: Record, name: str, ids: NDArray[np.int32]) -> Iterator[Passage]:
-        length = sum(self.window)
-        for offset in range(0, len(ids) - length + 1, self.stride):
-            yield self._passage(record, name, offset, ids[offset : offset + length], self.window[0])
+    def spans(
+        self, record: Record, tokens: int, boundary: int | None
+    ) -> Iterable[tuple[int, int, int]]:
+        """Where the passages of a record start and end, and their prefix lengths."""
+        if boundary is not None:
+            return self._pair(record, tokens, boundary)
+        prefix_len, suffix_len = self.window
+        length = prefix_len + suffix_len
+        starts = range(0, tokens - length + 1, self.stride)
+        return ((start, start + length, prefix_len) for start in starts)
 
-    def pair(
-        self, record: Record, name: str, ids: NDArray[np.int32], boundary: int
-    ) -> Iterator[Passage]:
+    def _pair(self, record: Record, tokens: int, boundary: int) -> Iterable[tuple[int, int, int]]:
         prefix_len = boundary if self.prefix_len is None else self.prefix_len
-        suffix_len = len(ids) - boundary if self.suffix_len is None else self.suffix_len
+        suffix_len = tokens - boundary if self.suffix_len is None else self.suffix_len
         start, end = boundary - prefix_len, boundary + suffix_len
-        if start < 0 or end > len(ids) or prefix_len < 1 or suffix_len < 1:
-            return
+        if start < 0 or end > tokens or prefix_len < 1 or suffix_len < 1:
+            return ()
         if self.room is not None and end - start > self.room:
             raise InputError(
                 f'Record "{record.id}" of {record.source}: prefix {prefix_len} + suffix '
                 f"{suffix_len} = {end - start} tokens, but the model's context leaves room for "
                 f"{self.room}; give prefix_len and suffix_len to keep a part of each."
             )
-        yield self._passage(record, name, start, ids[start:end], prefix_len)
-
-    def _passage(
-        self, record: Record, name: str, offset: int, ids: NDArray[np.int32], prefix_len: int
-    ) -> Passage:
-        tag = "" if self.control is None else f"~{self.control}"
-        return Passage(
-            id=f"{name}@{offset}{tag}",
-            source=record.source,
-            record=name,
-            offset=offset,
-            input_ids=ids,
-            prefix_len=prefix_len,
-            control=self.control,
-            count=record.count,
-            member=record.member,
-            category=record.category,
-        )
+        return ((start, end, prefix_len),)
 
     def nothing_left(self, seen: int, examples: list[str]) -> str:
         if not seen:
