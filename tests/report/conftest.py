@@ -23,6 +23,13 @@ SHAPES = {
     "verdict-only": Shape(verdict_only=True),
     "large": Shape(per_category=375, controls=("mismatched", "shuffled"), coverage=False),
 }
+KINDS = [name for name in SHAPES if name not in ("base", "large")]
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """`kind`: every kind of run but the plain one."""
+    if "kind" in metafunc.fixturenames:
+        metafunc.parametrize("kind", KINDS)
 
 
 @pytest.fixture(scope="session")

@@ -45,7 +45,6 @@ class Browser:
     def __init__(self, binary: str, profile: Path, width: int = 1280, height: int = 900) -> None:
         self.requests: list[str] = []
         self.problems: list[str] = []
-        self._events: list[dict[str, Any]] = []
         self._buffer = b""
         self._count = 0
         there, self._write = os.pipe()
@@ -86,15 +85,16 @@ class Browser:
 
     def open(self, path: Path, state: str = "") -> None:
         """Load a file, with a state such as "q=word&sort=acc" in its address."""
-        self.requests.clear()
-        self.problems.clear()
-        self._events.clear()
         address = path.resolve().as_uri() + (f"#{state}" if state else "")
-        self.call("Page.navigate", url="about:blank")
-        self._events.clear()
-        self.call("Page.navigate", url=address)
-        while not any(e.get("method") == "Page.loadEventFired" for e in self._events):
-            self._note(self._next())
+        # By way of an empty page: another state of the same file would not be loaded anew.
+        for target in ("about:blank", address):
+            self.requests.clear()
+            self.problems.clear()
+            self.call("Page.navigate", url=target)
+            self.wait(
+                f"location.href.split('#')[0] === {json.dumps(target.split('#')[0])}"
+                " && document.readyState === 'complete'"
+            )
 
     def run(self, expression: str) -> Any:
         """Evaluate a JavaScript expression in the page; promises are awaited."""
@@ -169,7 +169,6 @@ class Browser:
         return json.loads(message)
 
     def _note(self, event: dict[str, Any]) -> None:
-        self._events.append(event)
         method, params = event.get("method"), event.get("params", {})
         if method == "Network.requestWillBeSent":
             self.requests.append(params["request"]["url"])
@@ -183,4 +182,6 @@ class Browser:
             self.problems.append("dialog: " + params["message"])
             # A dialog blocks the page until it is answered; nobody waits for this answer.
             message = {"id": 0, "method": "Page.handleJavaScriptDialog", "params": {"accept": True}}
-            os.write(self._write, json.dumps({**message, "sessionId": self._session}).encode() + b"\0")
+            os.write(
+                self._write, json.dumps({**message, "sessionId": self._session}).encode() + b"\0"
+            )

@@ -62,9 +62,19 @@ class Shape:
 
 
 _KEYS = (
-    "id source category record offset prefix_len is_control control control_of count member "
-    "prefix_text"
-).split()
+    "id",
+    "source",
+    "category",
+    "record",
+    "offset",
+    "prefix_len",
+    "is_control",
+    "control",
+    "control_of",
+    "count",
+    "member",
+    "prefix_text",
+)
 _GROUPS = (
     # source, category, text, mean skill of the model on it
     ("corpus:licenses", "MIT", _LICENCE, 2.6),

@@ -44,7 +44,7 @@ def choose(data: ReportData, limit: int = MAX_PASSAGES) -> tuple[pl.DataFrame, s
         return rows, f"All {of} of this run are here."
     # Some room is kept for what is not recited: a page of recitals only would mislead.
     recited = rows.filter("extractable").sort("fit", "order", descending=[True, False])
-    full = recited.head(limit * 4 // 5)
+    full = recited.head(limit * 3 // 5)
     rest = rows.join(full, on="order", how="anti")
     best = (
         rest.filter(pl.col("group") == TEXTS)

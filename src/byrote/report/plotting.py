@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any, TypeVar, cast
 
@@ -234,7 +235,11 @@ def styled(
 
 def chart_svg(chart: alt.TopLevelMixin) -> str:
     """Draw a chart as SVG on a transparent ground, without a network."""
-    return vl_convert.vegalite_to_svg(cast("Any", chart).to_dict(), allowed_base_urls=[])
+    svg = vl_convert.vegalite_to_svg(cast("Any", chart).to_dict(), allowed_base_urls=[])
+    # Vega counts its clip paths through the whole process; the same chart is the same picture.
+    found = dict.fromkeys(re.findall(r"clip\d+", svg))
+    names = {name: f"clip{i}" for i, name in enumerate(found)}
+    return re.sub(r'(id="|url\(#)(clip\d+)', lambda m: m[1] + names[m[2]], svg)
 
 
 def on_white(svg: str) -> str:
