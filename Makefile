@@ -25,7 +25,7 @@ check: $(VENV)/.test  ## Lint, format, types, import layers
 	$(BIN)/lint-imports --no-cache
 
 bench: $(VENV)/.test  ## Measure speed and memory against the plain way
-	$(BIN)/python -m benchmarks
+	$(BIN)/python -m benchmarks --write
 
 docs: $(VENV)/.docs  ## Build the user guide into site/
 	$(BIN)/mkdocs build --strict

@@ -19,7 +19,8 @@ def test_imports_run_downwards_only():
 
 def test_import_byrote_loads_nothing_heavy():
     script = (
-        "import sys, byrote, byrote.cli, byrote.models, byrote.texts, byrote.recall, byrote.report\n"
+        "import sys, byrote, byrote.cli, byrote.models, byrote.texts\n"
+        "import byrote.recall, byrote.report, byrote.audit, byrote.runs\n"
         "heavy = {'torch', 'transformers', 'polars', 'altair', 'scipy', 'sklearn', 'pyarrow'}\n"
         "print(sorted(heavy & sys.modules.keys()))"
     )

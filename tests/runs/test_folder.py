@@ -59,7 +59,7 @@ def test_what_is_no_run_is_refused(tmp_path, content, message):
 
 
 def test_a_missing_folder_is_named(tmp_path):
-    with pytest.raises(InputError, match="no run folder at .*gone"):
+    with pytest.raises(InputError, match=r"no run folder at .*gone"):
         Run.open(tmp_path / "gone")
 
 

@@ -113,7 +113,10 @@ class AuditConfig:
         known = {field.name for field in fields(cls)}
         if foreign := sorted(values.keys() - known):
             raise InputError(f"the run's config has fields that this byrote lacks: {foreign}")
-        return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
+        fixed: dict[str, Any] = {
+            k: tuple(v) if isinstance(v, list) else v for k, v in values.items()
+        }
+        return cls(**fixed)
 
 
 def _at_least(name: str, value: int, least: int) -> None:

@@ -189,8 +189,8 @@ def _lead(config: AuditConfig, loaded: LoadedModel) -> tuple[int, ...]:
     if config.bos == "never":
         return ()
     if config.bos == "always":
-        bos = loaded.tokenizer.bos_token_id if loaded.tokenizer is not None else None
-        if bos is None:
+        bos: Any = getattr(loaded.tokenizer, "bos_token_id", None)
+        if not isinstance(bos, int):
             raise InputError(f"--bos always: {config.model} has no BOS token; use auto or never")
         return (bos,)
     return () if loaded.bos_id is None else (loaded.bos_id,)

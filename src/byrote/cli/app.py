@@ -12,27 +12,67 @@ from byrote.errors import ByroteError
 
 __all__ = ["app", "main"]
 
-_HELP = """\
-What a language model has learned by rote: how much it can recite, and how sure we are.
+_HELP = "What a language model has learned by rote: how much it can recite, and how sure that is."
 
+_EXAMPLES = """\
 Examples:
-  byrote audit                                   audit the bundled model on bundled texts, offline
-  byrote audit gpt2 --texts my.jsonl             audit a hub model on your own texts
-  byrote audit ./checkpoint --texts corpus:kjv --prefix-len 10 25 50
-  byrote doctor bundled:smollm2-135m             what byrote finds in a model
+  byrote audit                                  the bundled model on bundled texts, offline
+  byrote audit gpt2 --texts my.jsonl            a hub model on your own texts
+  byrote doctor bundled:smollm2-135m            what byrote finds in a model
 """
 
+# Name -> where it is defined (imported when it runs), one line of help, examples.
 _COMMANDS = {
-    "audit": ("byrote.cli.audit:audit", "How much of a set of texts a model can recite."),
-    "doctor": ("byrote.cli.doctor:doctor", "What byrote finds in a model, and what will not work."),
-    "report": ("byrote.cli.runs:report", "Draw the report of a run again."),
-    "resume": ("byrote.cli.runs:resume", "Continue an interrupted run."),
-    "show": ("byrote.cli.runs:show", "Print the table of a finished run."),
+    "audit": (
+        "byrote.cli.audit:audit",
+        "How much of a set of texts a model can recite.",
+        """\
+Examples:
+  byrote audit
+  byrote audit bundled:smollm2-135m --texts corpus:kjv?book=Psalms --limit 200
+  byrote audit EleutherAI/pythia-1b --texts train.jsonl --controls heldout.jsonl
+  byrote audit ./checkpoint --texts book.txt --stride 10 --limit all
+  byrote audit ./checkpoint --texts corpus:kjv --prefix-len 10 25 50
+""",
+    ),
+    "doctor": (
+        "byrote.cli.doctor:doctor",
+        "What byrote finds in a model, and what will not work.",
+        """\
+Examples:
+  byrote doctor bundled:smollm2-135m
+  byrote doctor ./checkpoint --json
+  byrote doctor 'random:gpt2?hidden_size=64'
+""",
+    ),
+    "report": (
+        "byrote.cli.runs:report",
+        "Draw the report of a run again.",
+        "Example:\n  byrote report byrote-runs/2026-01-31-gemma3-270m\n",
+    ),
+    "resume": (
+        "byrote.cli.runs:resume",
+        "Continue an interrupted run.",
+        "Example:\n  byrote resume byrote-runs/2026-01-31-gemma3-270m\n",
+    ),
+    "show": (
+        "byrote.cli.runs:show",
+        "Print the table of a finished run.",
+        "Example:\n  byrote show byrote-runs/2026-01-31-gemma3-270m --json\n",
+    ),
 }
 
-app = App(name="byrote", help=_HELP, version=__version__, help_format="plaintext")
-for _name, (_target, _help) in _COMMANDS.items():
-    app.command(_target, name=_name, help=None if _name in sys.argv[1:2] else _help)
+app = App(
+    name="byrote",
+    help=_HELP,
+    help_epilogue=_EXAMPLES,
+    version=__version__,
+    help_format="plaintext",
+)
+for _name, (_target, _help, _examples) in _COMMANDS.items():
+    # A command that is asked for shows its own long help; the others are not imported for a list.
+    _asked = _name in sys.argv[1:2]
+    app.command(_target, name=_name, help=None if _asked else _help, help_epilogue=_examples)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

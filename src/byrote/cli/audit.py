@@ -22,11 +22,17 @@ def audit(
     model: Annotated[str, Parameter(group=_MODEL)] = DEFAULT_MODEL,
     /,
     *,
-    texts: Annotated[list[str], Parameter(group=_TEXTS, consume_multiple=True)] | None = None,
-    controls: Annotated[list[str], Parameter(group=_TEXTS, consume_multiple=True)] | None = None,
+    texts: Annotated[list[str], Parameter(group=_TEXTS, consume_multiple=True, negative="")] | None = None,
+    controls: Annotated[list[str], Parameter(group=_TEXTS, consume_multiple=True, negative="")] | None = None,
     prefix_len: Annotated[
         tuple[int, ...],
-        Parameter(group=_TEXTS, consume_multiple=True, converter=integers),
+        Parameter(
+            group=_TEXTS,
+            consume_multiple=True,
+            converter=integers,
+            negative="",
+            show_default=False,
+        ),
     ] = (),
     suffix_len: Annotated[int | None, Parameter(group=_TEXTS)] = None,
     stride: Annotated[int | None, Parameter(group=_TEXTS)] = None,
@@ -36,13 +42,13 @@ def audit(
     temperature: Annotated[float, Parameter(group=_MEASURES)] = 1.0,
     top_k: Annotated[int, Parameter(group=_MEASURES)] = 40,
     top_p: Annotated[float | None, Parameter(group=_MEASURES)] = None,
-    generate: Annotated[bool, Parameter(group=_MEASURES, negative="")] = False,
-    verdict_only: Annotated[bool, Parameter(group=_MEASURES, negative="")] = False,
+    generate: Annotated[bool, Parameter(group=_MEASURES, negative="", show_default=False)] = False,
+    verdict_only: Annotated[bool, Parameter(group=_MEASURES, negative="", show_default=False)] = False,
     confidence: Annotated[float, Parameter(group=_MEASURES)] = 0.95,
     bos: Annotated[Literal["auto", "always", "never"], Parameter(group=_MODEL)] = "auto",
     device: Annotated[str, Parameter(group=_MODEL)] = "auto",
     dtype: Annotated[str, Parameter(group=_MODEL)] = "auto",
-    trust_remote_code: Annotated[bool, Parameter(group=_MODEL, negative="")] = False,
+    trust_remote_code: Annotated[bool, Parameter(group=_MODEL, negative="", show_default=False)] = False,
     out: Annotated[Path | None, Parameter(group=_RUN)] = None,
     seed: Annotated[int, Parameter(group=_RUN)] = 0,
     batch_size: Annotated[int | None, Parameter(group=_RUN)] = None,
@@ -50,16 +56,8 @@ def audit(
 ) -> None:
     """Tell how much of a set of texts a model can recite, and how sure that is.
 
-    Each text is cut into passages of a prefix, which the model is given, and a suffix, which is
-    asked of it. Controls show how much of that is guessing. The result is a table, a run folder
-    with every number, and a report in one HTML file.
-
-    Examples:
-      byrote audit
-          the bundled Gemma 3 270M on licence texts and the King James Bible, offline
-      byrote audit bundled:smollm2-135m --texts corpus:kjv?book=Psalms --limit 200
-      byrote audit EleutherAI/pythia-1b --texts train.jsonl --controls heldout.jsonl
-      byrote audit ./checkpoint --texts book.txt --stride 10 --limit all --prefix-len 10 25 50
+    Each text is cut into passages: the prefix is given to the model, the suffix asked of it.
+    Controls show what guessing gives. The result is a table, a run folder and an HTML report.
 
     Args:
         model: A hub id, a local folder, a GGUF file, bundled:smollm2-135m, bundled:gemma3-270m, or

@@ -17,15 +17,10 @@ def doctor(
     *,
     device: str = "auto",
     dtype: str = "auto",
-    trust_remote_code: Annotated[bool, Parameter(negative="")] = False,
+    trust_remote_code: Annotated[bool, Parameter(negative="", show_default=False)] = False,
     common: Common | None = None,
 ) -> None:
     """Print what byrote finds in a model, and what will not work with it.
-
-    Examples:
-      byrote doctor bundled:smollm2-135m
-      byrote doctor ./checkpoint --json
-      byrote doctor 'random:gpt2?hidden_size=64'
 
     Args:
         model: A hub id, a local folder, a GGUF file, bundled:NAME or random:FAMILY.

@@ -24,9 +24,9 @@ class Common:
         debug: Show the traceback of an error.
     """
 
-    quiet: Annotated[bool, Parameter(negative="")] = False
-    json: Annotated[bool, Parameter(negative="")] = False
-    debug: Annotated[bool, Parameter(negative="")] = False
+    quiet: Annotated[bool, Parameter(negative="", show_default=False)] = False
+    json: Annotated[bool, Parameter(negative="", show_default=False)] = False
+    debug: Annotated[bool, Parameter(negative="", show_default=False)] = False
 
     def start(self) -> None:
         """Turn progress on unless the user wants silence."""

@@ -12,9 +12,6 @@ __all__ = ["report", "resume", "show"]
 def report(run: Path, /, *, common: Common | None = None) -> None:
     """Draw the charts and the HTML report of a run again, from its tables.
 
-    Examples:
-      byrote report byrote-runs/2026-01-31-gemma3-270m
-
     Args:
         run: The run folder.
     """
@@ -31,9 +28,6 @@ def report(run: Path, /, *, common: Common | None = None) -> None:
 def resume(run: Path, /, *, batch_size: int | None = None, common: Common | None = None) -> None:
     """Continue an interrupted run; what was finished is kept.
 
-    Examples:
-      byrote resume byrote-runs/2026-01-31-gemma3-270m
-
     Args:
         run: The run folder.
         batch_size: Passages in a forward pass [default: about 3,200 tokens].
@@ -48,10 +42,6 @@ def resume(run: Path, /, *, batch_size: int | None = None, common: Common | None
 
 def show(run: Path, /, *, common: Common | None = None) -> None:
     """Print the table of a finished run.
-
-    Examples:
-      byrote show byrote-runs/2026-01-31-gemma3-270m
-      byrote show byrote-runs/2026-01-31-gemma3-270m --json
 
     Args:
         run: The run folder.

@@ -8,6 +8,7 @@ others are generated from their first miss on.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 from transformers import GenerationConfig
@@ -81,7 +82,8 @@ def _generate(loaded: LoadedModel, batch: Sequence[tuple[int, list[int], int]]) 
         pad_token_id=pad,
         eos_token_id=sorted(_end_ids(loaded)) or None,
     )
-    written = loaded.model.generate(
+    model: Any = loaded.model
+    written = model.generate(
         input_ids=ids.to(loaded.device),
         attention_mask=mask.to(loaded.device),
         generation_config=config,

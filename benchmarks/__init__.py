@@ -1,0 +1,1 @@
+"""Speed and memory of byrote against the plain way, side by side in one run."""
