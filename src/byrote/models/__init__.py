@@ -15,7 +15,7 @@ _EXPORTS = {
     "RANDOM_FAMILIES": "random_models",
     "cache_dir": "convert",
     "diagnose": "doctor",
-    "find_neurons": "neurons",
+    "find_neurons": "discovery",
     "hash_weights": "weights",
     "load": "loading",
     "parse_source": "source",

@@ -256,7 +256,12 @@ def _convert(
 
     from byrote.models.gguf_sharing import shared_gguf_parsing
     from byrote.models.quiet import quiet_transformers
-    from byrote.models.tokenizers import explained_tokenizer, quick_tokenizer, same_tokenizer
+    from byrote.models.tokenizers import (
+        explained_tokenizer,
+        quick_tokenizer,
+        same_tokenizer,
+        save_for_quick_loading,
+    )
     from byrote.models.weights import check_complete, hash_weights
 
     header = check_gguf(gguf)
@@ -286,7 +291,7 @@ def _convert(
         vars(model)["hf_quantizer"] = None
         model.config._name_or_path = ""
         model.save_pretrained(built, max_shard_size="1000GB")
-        tokenizer.save_pretrained(built)
+        save_for_quick_loading(tokenizer, built)
         manifest = CachedModel(
             folder=target,
             weights_sha256=sha256_of_file(built / _WEIGHTS),

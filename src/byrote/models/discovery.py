@@ -32,9 +32,9 @@ from byrote.models.experts import (
     is_fused_experts,
     transformed_experts,
 )
-from byrote.models.neurons import NeuronSite
+from byrote.models.neurons import NeuronMap, NeuronSite
 
-__all__ = ["decoder_layers", "discover"]
+__all__ = ["decoder_layers", "find_neurons"]
 
 _POSITIONS = 4
 
@@ -65,14 +65,14 @@ def decoder_layers(model: nn.Module) -> tuple[str, nn.ModuleList]:
     return max(lists, key=lambda item: sum(p.numel() for p in item[1].parameters()))
 
 
-def discover(model: nn.Module) -> tuple[tuple[NeuronSite, ...], tuple[str, ...]]:
-    """Find the neurons of a causal language model.
+def find_neurons(model: nn.Module) -> NeuronMap:
+    """Find the neurons of a causal language model by its structure.
 
     Args:
         model: The model; its weights, mode and hooks are the same afterwards.
 
     Returns:
-        The sites in order, and the names of the decoder layers.
+        Where they are.
 
     Raises:
         InputError: A layer has none that can be found; the message says what was looked for.
@@ -103,7 +103,7 @@ def discover(model: nn.Module) -> tuple[tuple[NeuronSite, ...], tuple[str, ...]]
         for site in found:
             sites.append(NeuronSite(index, site.module, site.width, site.experts, start))
             start += site.size
-    return tuple(sites), names
+    return NeuronMap(tuple(sites), names)
 
 
 def _refusal(model: nn.Module, what: str) -> str:

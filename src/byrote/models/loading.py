@@ -77,7 +77,7 @@ class LoadedModel:
         Raises:
             InputError: They could not be found in this architecture.
         """
-        from byrote.models.neurons import find_neurons
+        from byrote.models.discovery import find_neurons
 
         return find_neurons(self.model)
 

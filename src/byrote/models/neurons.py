@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from byrote.errors import InputError
 from byrote.models.experts import Leading, transformed_experts
 
-__all__ = ["Activations", "Mask", "NeuronMap", "NeuronSite", "find_neurons"]
+__all__ = ["Activations", "Mask", "NeuronMap", "NeuronSite"]
 
 Mask = Tensor | Sequence[Tensor]
 """Factors for neurons: `[layers, width]` for all texts, `[batch, layers, width]` for each its own.
@@ -269,21 +269,3 @@ def _beside(factors: Tensor, values: Tensor) -> Tensor:
             )
         factors = factors.unsqueeze(1)
     return factors.to(device=values.device, dtype=values.dtype)
-
-
-def find_neurons(model: nn.Module) -> NeuronMap:
-    """Find a model's neurons by its structure; see `byrote.models.discovery`.
-
-    Args:
-        model: A causal language model.
-
-    Returns:
-        The map.
-
-    Raises:
-        InputError: They cannot be found in every layer.
-    """
-    from byrote.models.discovery import discover
-
-    sites, layers = discover(model)
-    return NeuronMap(sites, layers)

@@ -21,6 +21,7 @@ __all__ = [
     "prepended_ids",
     "quick_tokenizer",
     "same_tokenizer",
+    "save_for_quick_loading",
 ]
 
 _FILES = (
@@ -93,6 +94,15 @@ def quick_tokenizer(folder: Path) -> PreTrainedTokenizerFast:
     if template.is_file():
         tokenizer.chat_template = template.read_text(encoding="utf-8")
     return tokenizer
+
+
+def save_for_quick_loading(tokenizer: PreTrainedTokenizerBase, folder: Path) -> None:
+    """Save a tokenizer, with what its class would otherwise say of it written out."""
+    tokenizer.save_pretrained(folder)
+    path = folder / "tokenizer_config.json"
+    config = json.loads(path.read_text(encoding="utf-8"))
+    config |= {name: getattr(tokenizer, name) for name in _KEPT}
+    path.write_text(json.dumps(config, indent=2), encoding="utf-8")
 
 
 def same_tokenizer(one: PreTrainedTokenizerBase, other: PreTrainedTokenizerBase) -> bool:
