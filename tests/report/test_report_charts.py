@@ -6,7 +6,7 @@ import xml.etree.ElementTree as ET
 import polars as pl
 import pytest
 
-from byrote.report import audit_figures, chart_png, load_report_data, save_charts
+from byrote.report import audit_figures, audit_page, chart_png, load_report_data, save_charts
 from byrote.report.charts import coverage_chart, discoverable_chart, headline_chart
 from byrote.report.curves import longest_run_chart, suffix_probability_chart
 from byrote.report.palette import LIGHT, themed_spec, themed_svg
@@ -159,3 +159,31 @@ def test_themed_specifications_leave_data_alone():
         "datasets": {"d": [{"x": blue}]},
         "mark": {"color": "var(--chart-texts)"},
     }
+
+
+def test_where_nothing_is_extracted_or_covered_there_is_no_empty_chart(run_of):
+    data = load_report_data(run_of("base"))
+    none = type(data)(
+        data.folder,
+        data.run,
+        data.passages,
+        data.summary,
+        discoverable=data.discoverable.with_columns(rate=pl.lit(0.0)),
+        coverage=data.coverage.with_columns(coverage=pl.lit(0.0)),
+    )
+    assert discoverable_chart(none) is None
+    assert coverage_chart(none) is None
+    page = audit_page(none)
+    words = {s.id: s.blocks[0] for s in page.sections}
+    assert "nothing to draw" in words["draws"].paragraphs[0]
+    assert "nothing to draw" in words["coverage"].paragraphs[0]
+
+
+def test_rows_of_the_headline_charts_are_in_the_same_order(run_of):
+    data = load_report_data(run_of("base"))
+    orders = [
+        headline_chart(data, measure).to_dict()["layer"][1]["encoding"]["y"]["sort"]
+        for measure in ("extractable", "token_accuracy", "longest_run")
+    ]
+    assert orders[0] == orders[1] == orders[2]
+    assert orders[0][:2] == ["all texts", "corpus:kjv"]

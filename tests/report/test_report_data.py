@@ -99,6 +99,19 @@ def test_the_headline_is_of_the_commonest_prefix_where_records_bring_their_own(r
     assert load_report_data(run).prefix_len == 50
 
 
+def test_records_with_prefixes_of_their_own_length_are_one_pool(run):
+    path = run / "tables" / "summary.parquet"
+    # As the audit writes it: no length for a pool of several, one for a source that has one.
+    length = pl.when(pl.col("source") == "all").then(None).otherwise(pl.col("prefix_len"))
+    pl.read_parquet(path).with_columns(length.alias("prefix_len")).write_parquet(path)
+    data = load_report_data(run)
+    assert data.prefix_len is None
+    assert data.prefix_lens == []
+    assert len(data.asked) == 16
+    assert set(data.headline["source"]) == {"all", "corpus:kjv", "corpus:licenses"}
+    assert write_report(run).exists()
+
+
 def test_held_out_controls_stand_beside_every_source(run_of):
     data = load_report_data(run_of("held-out"))
     rows = data.of_source(data.asked, "corpus:kjv")

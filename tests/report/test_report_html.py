@@ -24,7 +24,7 @@ from byrote.report import (
     render_page,
     write_report,
 )
-from byrote.report.audit import headline_sentences
+from byrote.report.findings import headline_sentences
 
 _LOADING = {"src", "srcset", "data", "poster", "action", "formaction", "background", "manifest"}
 

@@ -57,12 +57,15 @@ def headline_chart(data: ReportData, measure: str) -> alt.LayerChart | None:
     )
     texts = rows.filter(pl.col("group") == TEXTS)
     order = texts.sort(
-        [pl.col("source") != "all", "source", pl.col("category") != "all", "value"],
-        descending=[False, False, False, True],
+        [pl.col("source") != "all", "source", pl.col("category") != "all", "category"]
     )["name"].to_list()[:_MAX_ROWS]
     # With one source and no categories the pool is that source once more.
     if len(data.sources) == 1 and order[:1] == ["all texts"]:
-        order = [name for name in order if name != data.sources[0]]
+        only = data.sources[0]
+        rows = rows.filter(pl.col("name") != only).with_columns(
+            pl.col("name").replace("all texts", only)
+        )
+        order = list(dict.fromkeys(only if name == "all texts" else name for name in order))
     # Held-out controls have a source of their own and no texts there: they stand beside the pool.
     rows = rows.filter(pl.col("name").is_in(order))
     # A category stands below its source, whose name need not be said again.
@@ -120,7 +123,7 @@ def discoverable_chart(data: ReportData, source: str | None = None) -> alt.Layer
         return None
     rows = _asked(data, data.discoverable).filter(pl.col("category") == "all")
     rows = data.of_source(rows, source).sort("group", "p", "n")
-    if rows.is_empty():
+    if rows.is_empty() or rows["rate"].max() == 0:
         return None
     chances = sorted(rows["p"].unique().to_list())
     chance_names = [f"p = {p:g}" for p in chances]
@@ -186,7 +189,7 @@ def discoverable_chart(data: ReportData, source: str | None = None) -> alt.Layer
     )
     return styled(
         layered(band, line, point),
-        f"{source or 'All sources'}: extractable by sampling",
+        f"{data.source_name(source)}: extractable by sampling",
         f"{passage_numbers(data, source)}; interval shown for p = {middle:g}",
     )
 
@@ -199,9 +202,14 @@ def coverage_chart(data: ReportData) -> alt.LayerChart | None:
     if data.coverage is None:
         return None
     rows = _asked(data, data.coverage).filter(pl.col("coverage").is_finite())
+    name = pl.col("record").cast(pl.String)
+    if len(data.sources) > 1:
+        name = pl.col("source") + " · " + name
+    rows = rows.with_columns(name=name)
+    documents = rows["name"].n_unique()
+    rows = rows.filter((pl.col("coverage") > 0).any().over("name"))
     if rows.is_empty():
         return None
-    rows = rows.with_columns(name=pl.col("source") + " · " + pl.col("record").cast(pl.String))
     # Greedy extraction has no threshold of its own: it comes last, as the strictest.
     rows = rows.with_columns(pl.col("threshold").fill_null(math.inf).fill_nan(math.inf))
     thresholds = sorted(rows["threshold"].unique().to_list())
@@ -228,7 +236,9 @@ def coverage_chart(data: ReportData) -> alt.LayerChart | None:
             "name:N",
             sort=shown,
             title=None,
-            axis=alt.Axis(grid=True, ticks=False, labelOverlap=False, labelPadding=8),
+            axis=alt.Axis(
+                grid=True, ticks=False, labelOverlap=False, labelPadding=8, labelLimit=260
+            ),
         )
     )
     x = alt.X(
@@ -255,11 +265,14 @@ def coverage_chart(data: ReportData) -> alt.LayerChart | None:
             alt.Tooltip("tokens:Q", title="tokens asked", format=","),
         ],
     )
-    some = "" if len(shown) == len(order) else f"the {len(shown)} most covered "
+    subtitle = f"{len(shown)} of {documents} documents; "
+    subtitle += "the others have none" if len(shown) == len(order) else "those covered most"
+    if len(shown) == documents:
+        subtitle = f"all {documents} documents"
     return styled(
         layered(rule, point),
         "Coverage of documents",
-        f"{some}of {len(order)} documents" if some else f"{len(order)} documents",
+        subtitle,
         height=max(60, 20 * len(shown)),
     )
 

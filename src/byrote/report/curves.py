@@ -143,4 +143,4 @@ def _survival_chart(
         alt.Tooltip("n:Q", title="of passages", format=","),
     ]
     chart = curves(plain(pl.concat(parts)), data.groups, x, y, tooltip)
-    return styled(chart, f"{source or 'All sources'}: {title}", passage_numbers(data, source))
+    return styled(chart, f"{data.source_name(source)}: {title}", passage_numbers(data, source))

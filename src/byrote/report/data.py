@@ -106,24 +106,30 @@ class ReportData:
 
     @property
     def prefix_lens(self) -> list[int]:
-        """The prefix lengths that the summary keeps apart, in tokens, ascending."""
-        return sorted(self.summary["prefix_len"].drop_nulls().unique().to_list())
+        """The prefix lengths that were swept, in tokens, ascending; one where none was swept.
+
+        Empty where records bring prefixes of their own length and the summary pools them.
+        """
+        return sorted(self._pool["prefix_len"].drop_nulls().to_list())
 
     @property
     def prefix_len(self) -> int | None:
         """The prefix length that the headline speaks of, in tokens.
 
         That of most passages; of a sweep, where all have as many, the longest: the strongest
-        question. None where the summary does not tell lengths apart.
+        question. None where the summary pools several lengths.
         """
-        texts = self.summary.filter(
+        found = self._pool.drop_nulls("prefix_len").sort("n", "prefix_len")["prefix_len"].to_list()
+        return found[-1] if found else None
+
+    @property
+    def _pool(self) -> pl.DataFrame:
+        return self.summary.filter(
             (pl.col("group") == TEXTS)
             & (pl.col("source") == "all")
             & (pl.col("category") == "all")
             & (pl.col("measure") == "extractable")
         )
-        found = texts.drop_nulls("prefix_len").sort("n", "prefix_len")["prefix_len"].to_list()
-        return found[-1] if found else None
 
     @property
     def asked(self) -> pl.DataFrame:
@@ -131,6 +137,12 @@ class ReportData:
         if len(self.prefix_lens) < 2:
             return self.passages
         return self.passages.filter(pl.col("prefix_len") == self.prefix_len)
+
+    def source_name(self, source: str | None) -> str:
+        """A source as titles name it; None is the pool, or the only source that there is."""
+        if source is not None:
+            return source
+        return self.sources[0] if len(self.sources) == 1 else "All sources"
 
     def of_source(self, frame: pl.DataFrame, source: str | None) -> pl.DataFrame:
         """The rows of one source; a control that has none there (held-out texts) keeps its own.

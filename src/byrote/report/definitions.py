@@ -100,10 +100,11 @@ def definitions(data: ReportData) -> list[Block]:
     entries.append(
         (
             "Intervals",
-            f"{level:g} % throughout. Of rates: Wilson score or Clopper–Pearson; of means: "
+            f"{level:g} %. Of rates: Wilson score or Clopper–Pearson; of means: "
             "bootstrap (the column “method” of tables/summary.parquet says which). Bands in the "
-            "curves are pointwise Wilson intervals. Differences combine the two intervals by "
-            "square-and-add (Newcombe, 1998), as if texts and controls were independent.",
+            "curves of shares are pointwise 95 % Wilson intervals that take passages as "
+            "independent. Differences combine the two intervals by square-and-add (Newcombe, "
+            "1998), as if texts and controls were independent.",
             (),
         )
     )

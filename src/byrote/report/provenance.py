@@ -21,6 +21,19 @@ _TABLES = {
 }
 
 
+_WORDS = {
+    "prefix_len": "prefix length (tokens)",
+    "suffix_len": "suffix length (tokens)",
+    "stride": "stride (tokens)",
+    "memory_gib": "memory (GiB)",
+    "bos_id": "BOS token id",
+    "cpu": "CPU",
+    "dtype": "number type",
+    "top_k": "top-k",
+    "top_p": "top-p",
+}
+
+
 def provenance_blocks(data: ReportData) -> list[Block]:
     """Everything that is needed to tell, or to run again, what was run."""
     run = data.run
@@ -63,7 +76,7 @@ def provenance_blocks(data: ReportData) -> list[Block]:
         ProseBlock(
             [
                 "The charts are in charts/ as SVG and as Vega-Lite JSON. Every column of the "
-                "tables is described, with its unit, under “Run folder” in byrote's user guide."
+                "tables is described, with its unit, in byrote.recall.COLUMNS and in the user guide."
             ]
         )
     )
@@ -72,7 +85,7 @@ def provenance_blocks(data: ReportData) -> list[Block]:
 
 def _pairs(caption: str, values: dict[str, Any]) -> TableBlock:
     rows = [
-        [Cell(name.replace("_", " "), heading=True), Cell(text)]
+        [Cell(_WORDS.get(name, name.replace("_", " ")), heading=True), Cell(text)]
         for name, text in _flat(values)
         if text
     ]

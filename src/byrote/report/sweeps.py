@@ -127,7 +127,7 @@ def _sweep_chart(
         subtitle = (
             f"dotted: fit to the texts, {by}{' points' if share else ''} per tenfold, R² {r2:.2f}"
         )
-    return styled(chart, f"{source or 'All sources'}: {title}", subtitle, height=HEIGHT)
+    return styled(chart, f"{data.source_name(source)}: {title}", subtitle, height=HEIGHT)
 
 
 def _fit(

@@ -44,7 +44,7 @@
       return ["title", "text", "subtitle"].includes(key) && value.length > 38 ? wrapped(value) : value;
     }
     if (key === "columns") return 1;
-    if (key === "labelLimit" && value === 190) return 140;  // of axes
+    if (key === "labelLimit" && value !== 220) return 140;  // of axes
     if (value === null || typeof value !== "object") return value;
     if (Array.isArray(value)) return value.map((item) => narrowed(item, ""));
     return Object.fromEntries(Object.entries(value).map(([name, item]) => [
@@ -92,7 +92,9 @@
   };
   const power = (nats) => {
     const digits = nats / Math.LN10;
-    return digits > -4 ? percent(Math.exp(nats)) : "10^" + digits.toFixed(1);
+    const text = make("b", "", digits > -4 ? percent(Math.exp(nats)) : "10");
+    if (digits <= -4) text.append(make("sup", "", digits.toFixed(1).replace("-", "\u2212")));
+    return text;
   };
   const passages = payload.passages.map((p, order) => ({
     ...p,
@@ -231,7 +233,7 @@
     if (p.group !== "texts") badge(badges, "is-control", ["control: ", make("b", "", p.group)]);
     if (p.run !== undefined) badge(badges, "", ["longest stretch ", make("b", "", `${p.run} of ${p.n}`)]);
     if (p.acc !== undefined) badge(badges, "", ["tokens right ", make("b", "", percent(p.acc))]);
-    if (p.lp !== undefined) badge(badges, "", ["probability of the suffix ", make("b", "", power(p.lp))]);
+    if (p.lp !== undefined) badge(badges, "", ["probability of the suffix ", power(p.lp)]);
     if (p.draws !== undefined && p.draws < 1e9) {
       badge(badges, "", ["draws needed ", make("b", "", number(Math.ceil(p.draws)))]);
     }
