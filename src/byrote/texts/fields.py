@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from array import array
 from collections.abc import Mapping
 from typing import Any, NamedTuple, NoReturn
 
@@ -114,12 +115,15 @@ def ids_from_list(value: Any, place: Place) -> NDArray[np.int32]:
             f'{place}: "input_ids" must hold integers only, but position {at} holds '
             f"{describe(value[at])}."
         )
+    if not value:
+        return np.empty(0, dtype=np.int32)
     try:
-        ids = np.array(value, dtype=np.int32)
+        # By way of array: twice as fast as numpy with a list.
+        ids = np.frombuffer(array("i", value), dtype=np.int32)
     except OverflowError:
         ids = None
     # One unsigned view finds negative ids as well: they are the largest there.
-    if ids is None or (ids.size and ids.view(np.uint32).max() > _MAX_ID):
+    if ids is None or ids.view(np.uint32).max() > _MAX_ID:
         at = next(i for i, entry in enumerate(value) if not 0 <= entry <= _MAX_ID)
         raise InputError(
             f'{place}: "input_ids" must be token ids of 0 or more (and below 2^31), but '

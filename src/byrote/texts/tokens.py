@@ -136,13 +136,17 @@ def _pairs(tokenizer: Any, records: list[Record]) -> Iterator[tuple[NDArray[np.i
 
 def _boundary(tokens: list[str], ends: list[int], text: str, prefix_chars: int) -> int:
     """Index of the first token that holds a character of the suffix."""
+    before = 0
     for index, (token, end) in enumerate(zip(tokens, ends, strict=True)):
-        # Byte-level tokenizers may leave the white space at a token's end out of its offsets.
-        trailing = len(token) - len(token.rstrip(_BYTE_SPACE))
-        if trailing and trailing < len(token) and text[end - 1 : end] != " ":
-            end += trailing
+        # Byte-level tokenizers may leave a token's spaces out of its offsets: those at its end,
+        # and all of a token of spaces that stands first.
+        spaces = len(token) - len(token.rstrip(_BYTE_SPACE))
+        start = before if spaces == len(token) else end
+        if spaces and text[start - 1 : start] != " " and text.startswith(" " * spaces, start):
+            end = max(end, start + spaces)
         if end > prefix_chars:
             return index
+        before = end
     return len(tokens)
 
 

@@ -30,7 +30,7 @@ class JsonLines(FileSource):
                 yield from self._array(line, lines)
                 return
             try:
-                row = json.loads(line)
+                row = json.loads(line.rstrip())
             except json.JSONDecodeError as error:
                 raise self._broken(number, error) from None
             yield self._record(row, "line", number)
