@@ -76,7 +76,7 @@ def provenance_blocks(data: ReportData) -> list[Block]:
         ProseBlock(
             [
                 "The charts are in charts/ as SVG and as Vega-Lite JSON. Every column of the "
-                "tables is described, with its unit, in byrote.recall.COLUMNS and in the user guide."
+                "tables is described, with its unit, in byrote.recall.COLUMNS."
             ]
         )
     )
