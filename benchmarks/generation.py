@@ -57,7 +57,10 @@ def main() -> None:
         [
             *rows,
             ("all scores / generate", f"**{ratio(seconds['generate'], seconds['score']):.2f} ×**"),
-            ("verdict only / generate", f"**{ratio(seconds['generate'], seconds['verdict']):.2f} ×**"),
+            (
+                "verdict only / generate",
+                f"**{ratio(seconds['generate'], seconds['verdict']):.2f} ×**",
+            ),
             ("verdicts", f"identical ({sum(results['score'])} of {WINDOWS} recited)"),
         ],
     )

@@ -81,13 +81,12 @@ def _work(run: Run, config: AuditConfig, sources: Any, batch_size: int | None) -
     began = time.monotonic()
     already = run.info["seconds"]
     run.clean()
-    with task(f"Loading {config.model}"):
-        loaded = load(
-            config.model,
-            device=config.device,
-            dtype=config.dtype,
-            trust_remote_code=config.trust_remote_code,
-        )
+    loaded = load(
+        config.model,
+        device=config.device,
+        dtype=config.dtype,
+        trust_remote_code=config.trust_remote_code,
+    )
     _remember_model(run, loaded)
     lead = _lead(config, loaded)
     plan = run.folder / "plan.parquet"

@@ -22,8 +22,10 @@ def audit(
     model: Annotated[str, Parameter(group=_MODEL)] = DEFAULT_MODEL,
     /,
     *,
-    texts: Annotated[list[str], Parameter(group=_TEXTS, consume_multiple=True, negative="")] | None = None,
-    controls: Annotated[list[str], Parameter(group=_TEXTS, consume_multiple=True, negative="")] | None = None,
+    texts: Annotated[list[str], Parameter(group=_TEXTS, consume_multiple=True, negative="")]
+    | None = None,
+    controls: Annotated[list[str], Parameter(group=_TEXTS, consume_multiple=True, negative="")]
+    | None = None,
     prefix_len: Annotated[
         tuple[int, ...],
         Parameter(
@@ -43,12 +45,16 @@ def audit(
     top_k: Annotated[int, Parameter(group=_MEASURES)] = 40,
     top_p: Annotated[float | None, Parameter(group=_MEASURES)] = None,
     generate: Annotated[bool, Parameter(group=_MEASURES, negative="", show_default=False)] = False,
-    verdict_only: Annotated[bool, Parameter(group=_MEASURES, negative="", show_default=False)] = False,
+    verdict_only: Annotated[
+        bool, Parameter(group=_MEASURES, negative="", show_default=False)
+    ] = False,
     confidence: Annotated[float, Parameter(group=_MEASURES)] = 0.95,
     bos: Annotated[Literal["auto", "always", "never"], Parameter(group=_MODEL)] = "auto",
     device: Annotated[str, Parameter(group=_MODEL)] = "auto",
     dtype: Annotated[str, Parameter(group=_MODEL)] = "auto",
-    trust_remote_code: Annotated[bool, Parameter(group=_MODEL, negative="", show_default=False)] = False,
+    trust_remote_code: Annotated[
+        bool, Parameter(group=_MODEL, negative="", show_default=False)
+    ] = False,
     out: Annotated[Path | None, Parameter(group=_RUN)] = None,
     seed: Annotated[int, Parameter(group=_RUN)] = 0,
     batch_size: Annotated[int | None, Parameter(group=_RUN)] = None,

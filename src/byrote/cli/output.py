@@ -25,11 +25,11 @@ __all__ = ["show_diagnosis", "show_path", "show_run"]
 
 # The columns of the terminal table: measure, header, how a value is written.
 _COLUMNS = (
-    ("extractable", "recited in full", "percent"),
-    ("discoverable", "found in {draws:,} draws", "percent"),
-    ("token_accuracy", "tokens right", "percent"),
-    ("run_ge_20", "20 tokens in a row", "percent"),
-    ("longest_run_max", "longest", "count"),
+    ("extractable", "recited\nin full", "percent"),
+    ("discoverable", "in {draws:,}\ndraws", "percent"),
+    ("token_accuracy", "tokens\nright", "percent"),
+    ("run_ge_20", "20 tokens\nin a row", "percent"),
+    ("longest_run_max", "longest\nrun", "count"),
 )
 
 
@@ -53,7 +53,7 @@ def show_run(run: Run, common: Common) -> None:
     config, model = run.info["config"], run.info["model"]
     data = run.info["data"]
     console.print(
-        f"\n[bold]{model['source']}[/bold] ({model['parameters'] / 1e6:,.0f} M parameters, "
+        f"\n[bold]{model['source']}[/bold] ({model['parameters'] / 1e6:,.3g} M parameters, "
         f"{model['dtype']}): {data['passages']:,} passages, {data['controls']:,} controls; "
         f"{100 * config['confidence']:.0f} % intervals in brackets"
     )
@@ -98,8 +98,8 @@ def _summary_table(summary: pl.DataFrame, config: dict[str, Any]) -> Table:
     sweep = summary["prefix_len"].n_unique() > 1
     present = set(summary["measure"])
     columns = [column for column in _COLUMNS if column[0] in present]
-    table = Table(box=SIMPLE_HEAD, pad_edge=False)
-    table.add_column("texts", overflow="fold", min_width=22)
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+    table.add_column("texts", overflow="fold", min_width=21)
     if sweep:
         table.add_column("prefix", justify="right")
     table.add_column("n", justify="right")
