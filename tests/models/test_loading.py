@@ -203,3 +203,41 @@ def test_zip_pickles_are_what_torch_saves(folder, random_model):
     buffer = io.BytesIO()
     torch.save({"a": torch.zeros(1)}, buffer)
     assert any(name.endswith("data.pkl") for name in zipfile.ZipFile(buffer).namelist())
+
+
+@pytest.mark.parametrize(
+    ("raised", "match"),
+    [
+        ("You are trying to access a gated repo. 403 Client Error.", "hf auth login"),
+        ("x is not a valid model identifier listed on the hub", "no such model"),
+        ("Something else.", "transformers says: Something else"),
+    ],
+)
+def test_what_the_hub_says_becomes_a_way_out(monkeypatch, raised, match):
+    from byrote.models import loading
+
+    def fail(*_args, **_kwargs):
+        raise OSError(raised)
+
+    monkeypatch.setattr(loading, "hub_reachable", lambda: True)
+    monkeypatch.setattr(loading, "load_tokenizer", fail)
+    with pytest.raises(InputError, match=match):
+        load("org/name")
+
+
+def test_a_cached_hub_model_loads_without_network(tmp_path, folder, monkeypatch):
+    """The hub's cache, laid out by hand: refs/main names a snapshot folder."""
+    import shutil
+
+    from huggingface_hub import constants
+
+    from byrote.models import loading
+
+    repo = tmp_path / "hub" / "models--org--name"
+    (repo / "refs").mkdir(parents=True)
+    (repo / "refs" / "main").write_text("0" * 40)
+    shutil.copytree(folder, repo / "snapshots" / ("0" * 40))
+    monkeypatch.setattr(loading, "hub_reachable", lambda: False)
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
+    loaded = load("org/name")
+    assert (loaded.source, loaded.family) == ("org/name", "gpt_neox")

@@ -4,22 +4,19 @@ from __future__ import annotations
 
 import logging
 import os
-import pickle
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-from safetensors import SafetensorError
 from transformers import AutoModelForCausalLM
 
 from byrote.errors import ByroteError, InputError
 from byrote.models import convert
-from byrote.models.bundled import BUNDLED, find_bundled
+from byrote.models.bundled import find_bundled
+from byrote.models.hub import explained, hub_reachable
 from byrote.models.quiet import quiet_transformers
 from byrote.models.random_models import build_random
 from byrote.models.source import ModelSource, parse_source
@@ -276,7 +273,10 @@ def _load_pretrained(
     options: dict[str, Any] = {"trust_remote_code": trust_remote_code}
     if source.revision:
         options["revision"] = source.revision
-    with _explained(source, trust_remote_code), task(f"Loading {source.text}"):
+    if source.kind == "hub":
+        # Asked once, without the minute of retries that each file would cost.
+        options["local_files_only"] = not hub_reachable()
+    with explained(source, options), task(f"Loading {source.text}"):
         tokenizer = load_tokenizer(where, **options)
         loaded: Any = AutoModelForCausalLM.from_pretrained(
             where, dtype=dtype or "auto", weights_only=True, output_loading_info=True, **options
@@ -301,53 +301,3 @@ def _card_licence(folder: Path | None) -> str | None:
         if key.strip() == "license" and value.strip():
             return value.strip()
     return None
-
-
-@contextmanager
-def _explained(source: ModelSource, trust_remote_code: bool) -> Iterator[None]:
-    """Turn what transformers raises into one message with a way out."""
-    try:
-        yield
-    except pickle.UnpicklingError as error:
-        raise InputError(
-            f"{source.text} holds pickled weights with more than weights in them, which could run "
-            "code when read; they were not. Save the model as safetensors where you trust it: "
-            "model.save_pretrained(folder)."
-        ) from error
-    except (OSError, ValueError, KeyError, RuntimeError, ImportError, SafetensorError) as error:
-        text = " ".join(str(error).split())
-        if "trust_remote_code" in text and not trust_remote_code:
-            raise InputError(
-                f"{source.text} comes with code of its own, which does not run unless asked for. "
-                "If you trust it, allow it: trust_remote_code=True (--trust-remote-code)."
-            ) from error
-        if "Unrecognized configuration class" in text:
-            raise InputError(
-                f"{source.text} is not a causal language model: transformers has no causal head "
-                "for its architecture. Give a model that continues text."
-            ) from error
-        if source.kind == "hub":
-            raise InputError(_hub_message(source, text)) from error
-        raise InputError(f"{source.text} could not be loaded: {text}") from error
-
-
-def _hub_message(source: ModelSource, text: str) -> str:
-    low = text.lower()
-    if "gated" in low or "401" in low or "403" in low:
-        reason = (
-            "the hub refused it: a gated or private model. Accept its terms on its page and log in "
-            "with `hf auth login`"
-        )
-    elif "is not a valid model identifier" in low or "404" in low:
-        reason = "the hub has no such model. Check the name on https://huggingface.co/models"
-    elif "connect" in low or "offline" in low or "resolve" in low or "internet" in low:
-        reason = (
-            "it is not in the local cache and the hub cannot be reached. Check the network, or "
-            "download it elsewhere and give its folder"
-        )
-    else:
-        reason = f"transformers says: {text[:400]}"
-    return (
-        f"{source.text!r} is no local file or folder, and it could not be loaded as a hub id: "
-        f"{reason}. Models that need no network: {', '.join(f'bundled:{n}' for n in BUNDLED)}."
-    )

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from huggingface_hub.utils import logging as hub_logging
 from transformers.utils import logging as hf_logging
 
 __all__ = ["quiet_transformers"]
@@ -16,14 +17,17 @@ __all__ = ["quiet_transformers"]
 def quiet_transformers() -> Iterator[None]:
     """Within the block transformers reports errors only and draws no bars."""
     verbosity = hf_logging.get_verbosity()
+    hub_verbosity = hub_logging.get_verbosity()
     bars = hf_logging.is_progress_bar_enabled()
     hf_logging.set_verbosity_error()
+    hub_logging.set_verbosity_error()
     hf_logging.disable_progress_bar()
     try:
         with _no_gguf_bar():
             yield
     finally:
         hf_logging.set_verbosity(verbosity)
+        hub_logging.set_verbosity(hub_verbosity)
         if bars:
             hf_logging.enable_progress_bar()
 
