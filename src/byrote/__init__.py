@@ -4,13 +4,15 @@
 judges them, `byrote.audit` does the whole job. Nothing heavy is imported until it is used.
 """
 
-from byrote._lazy import attach
+from typing import TYPE_CHECKING
+
+from byrote._lazy import lazy
 from byrote._version import __version__
 
-_EXPORTS = {
-    "ByroteError": "errors",
-    "InputError": "errors",
-}
+if TYPE_CHECKING:
+    from byrote.audit import AuditConfig, run_audit
+    from byrote.errors import ByroteError, InputError
+    from byrote.models import load
 
-__getattr__, __dir__, _names = attach(__name__, _EXPORTS)
-__all__ = ["__version__", *_names]
+__getattr__, __dir__ = lazy(__name__)
+__all__ = ["AuditConfig", "ByroteError", "InputError", "__version__", "load", "run_audit"]

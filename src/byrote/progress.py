@@ -8,6 +8,7 @@ a library must not write to a program's stderr unasked.
 from __future__ import annotations
 
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -100,7 +101,17 @@ def _lines(description: str, total: float | None) -> Iterator[Callable[[float], 
             of = f"{done:,.0f} of {total:,.0f}" if total is not None else f"{done:,.0f}"
             print(f"{description}: {of} ({now - start:.0f} s)", file=sys.stderr, flush=True)  # noqa: T201
 
-    print(f"{description} …", file=sys.stderr, flush=True)  # noqa: T201
-    yield advance
+    def say(text: str) -> None:
+        print(f"{description}{text}", file=sys.stderr, flush=True)  # noqa: T201
+
+    # What takes less than a second needs no line.
+    timer = threading.Timer(1.0, say, [" …"])
+    timer.daemon = True
+    timer.start()
+    try:
+        yield advance
+    finally:
+        timer.cancel()
     took = time.monotonic() - start
-    print(f"{description}: done ({took:.1f} s)", file=sys.stderr, flush=True)  # noqa: T201
+    if took >= 1.0:
+        say(f": done ({took:.1f} s)")

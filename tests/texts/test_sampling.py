@@ -21,8 +21,8 @@ def names(passages):
 
 
 @given(st.integers(1, 12), st.integers(0, 30), st.integers(0, 30), st.integers(0, 5))
-def test_each_group_gives_its_limit_in_the_order_of_the_stream(limit, n, m, seed):
-    stream = passages_of(("a", "x", n), ("a", None, m))
+def test_each_source_gives_its_limit_in_the_order_of_the_stream(limit, n, m, seed):
+    stream = passages_of(("a", "x", n), ("b", "x", m))
     drawn = names(draw(stream, limit, seed))
     assert len(drawn) == min(limit, n) + min(limit, m)
     order = names(stream)
@@ -30,8 +30,16 @@ def test_each_group_gives_its_limit_in_the_order_of_the_stream(limit, n, m, seed
     assert len(set(drawn)) == len(drawn)
 
 
+def test_categories_of_a_source_are_drawn_in_proportion():
+    stream = passages_of(("a", "x", 900), ("a", "y", 100))
+    drawn = [p.category for seed in range(60) for p in draw(stream, 20, seed)]
+    assert len(drawn) == 1200
+    # 120 of the rarer one expected; the standard deviation of a binomial count is 10.4.
+    assert abs(drawn.count("y") - 120) < 5 * 10.4
+
+
 @given(st.permutations(range(24)))
-def test_how_groups_are_mixed_makes_no_difference(order):
+def test_how_sources_are_mixed_makes_no_difference(order):
     groups = passages_of(("a", "x", 24)), passages_of(("b", "x", 24))
     mixed = []
     left, right = map(iter, groups)

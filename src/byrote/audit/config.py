@@ -28,6 +28,7 @@ class AuditConfig:
         texts: Sources of texts that the model may have seen.
         controls: Kinds of control (`mismatched`, `shuffled`) and sources of texts that it cannot
             have seen.
+        text_field: Name of the column that holds the text.
         prefix_len: Prefix lengths in tokens; more than one is a sweep over the same suffixes.
             Empty means 50, or the boundary that a record itself brings.
         suffix_len: Suffix length in tokens; None means 50, or a record's own suffix.
@@ -51,6 +52,7 @@ class AuditConfig:
     model: str = DEFAULT_MODEL
     texts: tuple[str, ...] = DEFAULT_TEXTS
     controls: tuple[str, ...] = ("mismatched",)
+    text_field: str = "text"
     prefix_len: tuple[int, ...] = ()
     suffix_len: int | None = None
     stride: int | None = None

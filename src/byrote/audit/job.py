@@ -13,7 +13,7 @@ from typing import Any
 import polars as pl
 
 from byrote.audit.config import AuditConfig
-from byrote.audit.plan import open_sources, read_plan, write_plan
+from byrote.audit.plan import Sources, open_sources, read_plan, write_plan
 from byrote.audit.rows import part_tables
 from byrote.errors import ByroteError, InputError
 from byrote.models.loading import LoadedModel, load
@@ -25,6 +25,8 @@ from byrote.report import write_report
 from byrote.runs import Parts, Run, now, write_parquet
 
 __all__ = ["resume_audit", "run_audit"]
+
+_PLAN = "plan.parquet"
 
 # Probabilities p for which (n, p)-discoverable extraction is drawn over n.
 _CHANCES = (0.1, 0.5, 0.9)
@@ -48,9 +50,10 @@ def run_audit(
     """
     config.check()
     parse_source(config.model).check()
-    sources = open_sources(config)
     folder = out or _new_folder(config.model)
     fresh = not (folder / "run.json").exists()
+    # A plan on disk needs no sources: a run can be continued where they are no longer at hand.
+    sources = None if (folder / _PLAN).exists() else open_sources(config)
     run = Run.start(folder, "audit", config.to_json(), seed=config.seed, model=None, data=None)
     with run.locked():
         if run.done and not fresh:
@@ -77,7 +80,7 @@ def resume_audit(folder: Path, *, batch_size: int | None = None) -> Run:
     return run_audit(AuditConfig.from_json(run.info["config"]), out=folder, batch_size=batch_size)
 
 
-def _work(run: Run, config: AuditConfig, sources: Any, batch_size: int | None) -> None:
+def _work(run: Run, config: AuditConfig, sources: Sources | None, batch_size: int | None) -> None:
     began = time.monotonic()
     already = run.info["seconds"]
     run.clean()
@@ -89,13 +92,13 @@ def _work(run: Run, config: AuditConfig, sources: Any, batch_size: int | None) -
     )
     _remember_model(run, loaded)
     lead = _lead(config, loaded)
-    plan = run.folder / "plan.parquet"
-    if run.info["data"] is None or not plan.exists():
+    plan = run.folder / _PLAN
+    if run.info["data"] is None or sources is not None:
         room = None if loaded.max_len is None else loaded.max_len - len(lead)
         data, notes = write_plan(
             plan,
             config,
-            sources,
+            sources or open_sources(config),
             loaded.tokenizer,
             vocab_size=loaded.vocab_size,
             max_len=room,

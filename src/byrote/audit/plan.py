@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 
 from byrote.audit.config import AuditConfig
 from byrote.errors import InputError
-from byrote.progress import track
+from byrote.progress import task, track
 from byrote.runs import replacing
 from byrote.texts.controls import CONTROLS, make_controls
 from byrote.texts.ids import UniqueIds
@@ -79,13 +79,14 @@ def open_sources(config: AuditConfig) -> Sources:
         elif word.startswith("controls:"):
             raise InputError(f"{word}: there is no such control; known are {', '.join(CONTROLS)}")
         else:
-            held.append(open_source(word))
-    texts = [open_source(word) for word in config.texts]
+            held.append(open_source(word, text_field=config.text_field))
+    texts = [open_source(word, text_field=config.text_field) for word in config.texts]
     names = [source.name for source in (*texts, *held)]
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise InputError(f"{twice[0]} is given twice; give each source once")
     for source in (*texts, *held):
-        source.check()
+        with task(f"Checking {source.name}"):
+            source.check()
     return Sources(tuple(texts), tuple(held), tuple(kinds))
 
 

@@ -26,6 +26,7 @@ def audit(
     | None = None,
     controls: Annotated[list[str], Parameter(group=_TEXTS, consume_multiple=True, negative="")]
     | None = None,
+    text_field: Annotated[str, Parameter(group=_TEXTS)] = "text",
     prefix_len: Annotated[
         tuple[int, ...],
         Parameter(
@@ -72,6 +73,7 @@ def audit(
             corpus:stdlib. A record has `text`, or `prefix` and `suffix`, or `input_ids`.
         controls: mismatched (the suffix of another passage), shuffled (the suffix in disorder),
             none, or a source of texts that the model cannot have seen.
+        text_field: Name of the column that holds the text.
         prefix_len: Prefix tokens; several lengths are a sweep [default: 50, or the record's own].
         suffix_len: Suffix tokens [default: 50, or the record's own].
         stride: Tokens from one window to the next [default: prefix + suffix, no overlap].
@@ -97,6 +99,7 @@ def audit(
         model=model,
         texts=tuple(texts) if texts else DEFAULT_TEXTS,
         controls=() if controls == ["none"] else tuple(controls or ["mismatched"]),
+        text_field=text_field,
         prefix_len=prefix_len,
         suffix_len=suffix_len,
         stride=stride,

@@ -1,4 +1,8 @@
-"""Drawing a few of many passages, the same number from each source and category."""
+"""Drawing a few of many passages, the same number from each source.
+
+Not from each category as well: the passages of a source are then a simple random sample of it, and
+the rate over all its categories is an estimate of the source's own rate.
+"""
 
 from __future__ import annotations
 
@@ -15,15 +19,15 @@ __all__ = ["draw"]
 
 
 def draw(passages: Iterable[Passage], limit: int | None, seed: int) -> Iterable[Passage]:
-    """Draw at most `limit` passages of each group (source and category), each equally likely.
+    """Draw at most `limit` passages of each source, each equally likely.
 
-    What a group gives depends on its own passages, its name and the seed, not on the other
-    groups or on how the groups are mixed in the stream. (Reservoir sampling with skips:
+    What a source gives depends on its own passages, its name and the seed, not on the other
+    sources or on how they are mixed in the stream. (Reservoir sampling with skips:
     Li 1994, "Reservoir-sampling algorithms of time complexity O(n(1 + log(N/n)))", algorithm L.)
 
     Args:
         passages: A stream; only the passages drawn so far are held, with ids of their own.
-        limit: Passages a group; None takes all, and hands the stream on without holding it.
+        limit: Passages a source; None takes all, and hands the stream on without holding it.
         seed: The run's seed.
 
     Returns:
@@ -36,13 +40,13 @@ def draw(passages: Iterable[Passage], limit: int | None, seed: int) -> Iterable[
         return passages
     if limit <= 0:
         raise InputError(f"The limit is {limit} passages, but it must be at least 1.")
-    groups: dict[tuple[str, str | None], _Reservoir] = {}
+    sources: dict[str, _Reservoir] = {}
     for index, passage in enumerate(passages):
-        key = (passage.source, passage.category)
-        if key not in groups:
-            groups[key] = _Reservoir(limit, derive_seed(seed, "draw", *key))
-        groups[key].offer(index, passage)
-    kept = [entry for group in groups.values() for entry in group.kept]
+        if passage.source not in sources:
+            seed_here = derive_seed(seed, "draw", passage.source)
+            sources[passage.source] = _Reservoir(limit, seed_here)
+        sources[passage.source].offer(index, passage)
+    kept = [entry for reservoir in sources.values() for entry in reservoir.kept]
     return [passage for _, passage in sorted(kept, key=lambda entry: entry[0])]
 
 
