@@ -48,11 +48,10 @@ def main() -> None:
     print_losses("as it was", loaded, passages)
 
 
-@torch.no_grad()
 def most_active(loaded: LoadedModel, passage: Passage) -> dict[int, torch.Tensor]:
     """Indices of the neurons with the largest mean absolute activation, for each layer."""
     ids = torch.as_tensor(passage.input_ids, dtype=torch.long, device=loaded.device)[None]
-    with loaded.neurons.read(loaded.model) as activations:
+    with loaded.neurons.read(loaded.model) as activations, torch.no_grad():
         loaded.model(input_ids=ids)
     chosen = {}
     for layer, values in enumerate(activations):
