@@ -62,16 +62,23 @@ class OutputHead:
         """
         return self.decoder(input_ids=input_ids, **kwargs)[0]
 
-    def head(self, hidden: Tensor) -> Tensor:
+    def head(self, hidden: Tensor, out: Tensor | None = None) -> Tensor:
         """Give the logits of some hidden states.
 
         Args:
-            hidden: `[n, hidden]` (any leading shape).
+            hidden: `[n, hidden]` (any leading shape; with `out` just this one).
+            out: `[n, vocab]`, memory to be used for the product; outside autograd only.
 
         Returns:
-            `[n, vocab]`.
+            `[n, vocab]`, in `out` where one is given and nothing follows the linear map.
         """
-        return self.finish(nn.functional.linear(hidden, self.weight, self.bias))
+        if out is None:
+            return self.finish(nn.functional.linear(hidden, self.weight, self.bias))
+        if self.bias is None:
+            torch.mm(hidden, self.weight.t(), out=out)
+        else:
+            torch.addmm(self.bias, hidden, self.weight.t(), out=out)
+        return self.finish(out)
 
     def finish(self, logits: Tensor) -> Tensor:
         """Apply what follows the linear map, elementwise: for callers that multiply in chunks.

@@ -78,9 +78,9 @@ def logit_stats(
     # A target below every candidate may have more tokens above it than the candidates show.
     deep = (target < values[:, keep - 1 : keep]).squeeze(1).nonzero().squeeze(1)
     if len(deep) == n:
-        rank = (logits > target).sum(1)
+        rank = (logits > target).count_nonzero(1)
     elif len(deep):
-        rank[deep] = (logits[deep] > target[deep]).sum(1)
+        rank[deep] = (logits[deep] > target[deep]).count_nonzero(1)
 
     plain = scheme.temperature == 1.0 and scheme.top_k is None and scheme.top_p is None
     if plain:
@@ -96,7 +96,7 @@ def logit_stats(
     mass = e.sum(1)
     e.mul_(z)
     mean = e.sum(1) / mass
-    square = torch.bmm(e[:, None, :], z[:, :, None]).view(n) / mass
+    square = e.mul_(z).sum(1) / mass
     log_mass = mass.log()
     logprob = (target - top).squeeze(1) - log_mass
     return LogitStats(

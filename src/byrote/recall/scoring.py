@@ -22,14 +22,18 @@ from byrote.texts.passages import Passage
 
 __all__ = ["Scorer", "batches_by_length"]
 
-# Logits of one step: small enough to stay in a processor's outer cache, large enough for a matrix
-# product to run at full speed.
-_LOGITS_PER_CHUNK = 4 * 2**20
+# Rows of logits that are computed together: a matrix product with fewer spends its time reading the
+# head's weights. They share one buffer of at most this many logits, since fresh memory of that size
+# costs the system as much as filling it.
+_ROWS_PER_PRODUCT = 128
+_LOGITS_PER_PRODUCT = 2**25
+# Logits that are reduced together: few enough to stay in a processor's cache from pass to pass.
+_LOGITS_PER_REDUCTION = 2**20
 _TOKENS_PER_BATCH = 3200
 
 # Two runs of the same passage in batches of different shapes differ by rounding. Where the two
 # largest logits are closer than this, the argmax is decided by a run of the passage alone.
-_TIE_TOLERANCE = {torch.float32: 1e-3, torch.float64: 1e-9}
+_TIE_TOLERANCE = {torch.float32: 1e-4, torch.float64: 1e-9}
 
 
 @dataclass(slots=True)
@@ -137,13 +141,18 @@ class Scorer:
             logits = self.loaded.model(input_ids=ids, use_cache=False).logits[rows, columns]
             return _to_cpu([logit_stats(logits, targets, self.scheme, tolerance)])
         hidden = self._head.backbone(ids, use_cache=False)[rows, columns]
-        step = max(1, _LOGITS_PER_CHUNK // self.loaded.vocab_size)
-        return _to_cpu(
-            [
-                logit_stats(self._head.head(some), wanted, self.scheme, tolerance)
-                for some, wanted in zip(hidden.split(step), targets.split(step), strict=True)
+        vocab = self._head.weight.shape[0]
+        step = max(1, min(_ROWS_PER_PRODUCT, _LOGITS_PER_PRODUCT // vocab, len(hidden)))
+        few = max(1, _LOGITS_PER_REDUCTION // vocab)
+        buffer = hidden.new_empty(step, vocab)
+        parts = []
+        for some, wanted in zip(hidden.split(step), targets.split(step), strict=True):
+            logits = self._head.head(some, out=buffer[: len(some)])
+            parts += [
+                logit_stats(part, tokens, self.scheme, tolerance)
+                for part, tokens in zip(logits.split(few), wanted.split(few), strict=True)
             ]
-        )
+        return _to_cpu(parts)
 
 
 def tie_tolerance(dtype: torch.dtype) -> float:
