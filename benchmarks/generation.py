@@ -8,7 +8,7 @@ from benchmarks.common import in_turns, kjv_passages, ratio, table
 from byrote.models import load
 from byrote.recall import Scorer, first_misses
 
-WINDOWS, BATCH, SUFFIX = 96, 32, 50
+WINDOWS, BATCH, SUFFIX = 64, 32, 50
 
 
 def by_generating(loaded, passages) -> list[bool]:
@@ -48,7 +48,7 @@ def main() -> None:
                 [miss == SUFFIX for miss in first_misses(loaded, passages, batch_size=BATCH)],
             ),
         },
-        turns=3,
+        turns=2,
     )
     assert results["generate"] == results["score"] == results["verdict"]
     rows = [(f"{name}, seconds", f"{statistics.median(s):.1f}") for name, s in seconds.items()]

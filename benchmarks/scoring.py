@@ -14,6 +14,7 @@ from byrote.runs import Parts
 
 WINDOWS, PREFIX, SUFFIX = 500, 50, 50
 PART = 128
+TURNS = 2
 
 
 def needed_flops(loaded, windows: int) -> float:
@@ -34,7 +35,7 @@ def main() -> None:
     flops = needed_flops(loaded, len(passages))
     shares, rates = [], []
     scorer.score(passages[:32])
-    for _ in range(3):
+    for _ in range(TURNS):
         before = matmul_flops()
         start = time.perf_counter()
         with tempfile.TemporaryDirectory() as folder:

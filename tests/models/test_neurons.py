@@ -7,7 +7,7 @@ import torch
 from transformers import AutoConfig, AutoModelForCausalLM
 
 from byrote.errors import InputError
-from byrote.models import RANDOM_FAMILIES, find_neurons
+from byrote.models import RANDOM_FAMILIES, find_neurons, load
 
 HIDDEN, EXPERTS = 64, {"mixtral": 4 * 256, "qwen2_moe": 4 * 64 + 64}
 
@@ -312,3 +312,11 @@ def test_reading_before_a_pass_is_refused(random_model):
         pytest.raises(InputError, match="run the model"),
     ):
         _ = activations[0]
+
+
+@pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode])
+def test_neurons_are_found_where_gradients_are_off(mode):
+    """Finding them takes gradients, which a caller may have turned off."""
+    loaded = load("random:llama")
+    with mode():
+        assert loaded.neurons.layers == 2

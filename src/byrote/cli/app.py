@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-
-from cyclopts import App, CycloptsError
+from typing import TYPE_CHECKING
 
 from byrote._version import __version__
 from byrote.errors import ByroteError
 
-__all__ = ["app", "main"]
+if TYPE_CHECKING:
+    from cyclopts import App, CycloptsError
+
+__all__ = ["build_app", "main"]
 
 _HELP = "What a language model has learned by rote: how much it can recite, and how sure that is."
 
@@ -62,17 +64,47 @@ Examples:
     ),
 }
 
-app = App(
-    name="byrote",
-    help=_HELP,
-    help_epilogue=_EXAMPLES,
-    version=__version__,
-    help_format="plaintext",
-)
-for _name, (_target, _help, _examples) in _COMMANDS.items():
-    # A command that is asked for shows its own long help; the others are not imported for a list.
-    _asked = _name in sys.argv[1:2]
-    app.command(_target, name=_name, help=None if _asked else _help, help_epilogue=_examples)
+
+def build_app(words: Sequence[str]) -> App:
+    """Build the parser.
+
+    Args:
+        words: The words after `byrote`; a command that is asked for shows its own long help, the
+            others are not imported for a list.
+    """
+    from cyclopts import App
+
+    app = App(
+        name="byrote",
+        help=_HELP,
+        help_epilogue=_EXAMPLES,
+        version=__version__,
+        help_format="plaintext",
+    )
+    for name, (target, line, examples) in _COMMANDS.items():
+        text = None if name in words[:1] else line
+        app.command(target, name=name, help=text, help_epilogue=examples)
+    return app
+
+
+def overview() -> str:
+    """What `byrote --help` prints, without the parser, which takes longer to import than to read."""
+    lines = [f"  {name:<10}{line}" for name, (_, line, _) in _COMMANDS.items()]
+    return "\n".join(
+        [
+            "Usage: byrote COMMAND [OPTIONS]",
+            "",
+            _HELP,
+            "",
+            "Commands:",
+            *lines,
+            "",
+            "  --help    Show this, or `byrote COMMAND --help` for one command",
+            "  --version Show the version",
+            "",
+            _EXAMPLES,
+        ]
+    )
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -85,9 +117,19 @@ def main(argv: Sequence[str] | None = None) -> int:
         0 done, 1 failure, 2 the command or its input cannot be used, 130 stopped from the keyboard.
     """
     words = list(sys.argv[1:] if argv is None else argv)
+    if words in ([], ["--help"], ["-h"]):
+        sys.stdout.write(overview())
+        return 0
+    if words == ["--version"]:
+        sys.stdout.write(f"{__version__}\n")
+        return 0
+    from cyclopts import CycloptsError
+
     debug = "--debug" in words
     try:
-        app(words, exit_on_error=False, print_error=False, result_action="return_value")
+        build_app(words)(
+            words, exit_on_error=False, print_error=False, result_action="return_value"
+        )
     except CycloptsError as error:
         if debug:
             raise

