@@ -20,6 +20,7 @@ TURNS = 2
 def needed_flops(loaded, windows: int) -> float:
     """2 × parameters used × tokens; the head on suffix positions only, embeddings looked up."""
     head = split_head(loaded.model)
+    assert head is not None
     vocab, width = head.weight.shape
     # Tied weights are counted once by parameters(); the body is everything but the embeddings.
     body = sum(p.numel() for n, p in loaded.model.base_model.named_parameters() if "embed" not in n)

@@ -1,4 +1,4 @@
-"""The two bundled models on real texts: verdicts against `generate`, batches, orders, what to expect."""
+"""The two bundled models on real texts: `generate`, batches, orders, and what to expect."""
 
 from itertools import chain, islice
 

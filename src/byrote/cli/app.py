@@ -88,7 +88,7 @@ def build_app(words: Sequence[str]) -> App:
 
 
 def overview() -> str:
-    """What `byrote --help` prints, without the parser, which takes longer to import than to read."""
+    """What `byrote --help` prints; without the parser, whose import takes most of the time."""
     lines = [f"  {name:<10}{line}" for name, (_, line, _) in _COMMANDS.items()]
     return "\n".join(
         [
