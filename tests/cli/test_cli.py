@@ -37,7 +37,6 @@ def test_an_audit_ends_with_a_table_and_the_report(audited):
     assert "100.0 %" in result.stdout
     assert "control:" in result.stdout
     assert str(folder / "report.html") in result.stdout.replace("\n", "")
-    assert "Scoring passages" in result.stderr
 
 
 def test_show_prints_the_same_table_again(audited):
