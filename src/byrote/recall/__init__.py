@@ -5,6 +5,13 @@ from typing import TYPE_CHECKING
 from byrote._lazy import lazy
 
 if TYPE_CHECKING:
+    from byrote.recall.context import (
+        CONTEXT_CONDITIONS,
+        CONTEXT_SCHEMA,
+        ContextSources,
+        context_recall,
+        ordinary_tokens,
+    )
     from byrote.recall.coverage import Coverage, greedy_coverage, probability_coverage
     from byrote.recall.extraction import (
         discoverable,
@@ -33,6 +40,9 @@ if TYPE_CHECKING:
 __getattr__, __dir__ = lazy(__name__)
 __all__ = [
     "COLUMNS",
+    "CONTEXT_CONDITIONS",
+    "CONTEXT_SCHEMA",
+    "ContextSources",
     "Coverage",
     "Estimate",
     "LogLinearFit",
@@ -45,6 +55,7 @@ __all__ = [
     "bleu",
     "bootstrap_mean",
     "clopper_pearson",
+    "context_recall",
     "continuations",
     "coverage_table",
     "discoverable",
@@ -61,6 +72,7 @@ __all__ = [
     "log_linear_fit",
     "longest_run",
     "nll",
+    "ordinary_tokens",
     "perplexity",
     "probability_coverage",
     "recited_spans",
