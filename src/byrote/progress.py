@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import TypeVar
 
-__all__ = ["show", "task", "track"]
+__all__ = ["show", "task", "time_left", "track", "weighted"]
 
 T = TypeVar("T")
 
@@ -57,6 +57,74 @@ def track(items: Iterable[T], description: str, total: float | None = None) -> I
         for item in items:
             yield item
             advance(1)
+
+
+@contextmanager
+def weighted(
+    description: str, count: int, total: float
+) -> Iterator[Callable[[int, float, float], None]]:
+    """Show one task of parts that take unequal time, with the time left by their weights.
+
+    Args:
+        description: What is being done, in a few words.
+        count: How many parts there are, those included that were done before.
+        total: The summed weight of those that are still to be done.
+
+    Yields:
+        A function of the parts done, the weight done since the start, and the seconds since the
+        start, all in total and not since the last call.
+    """
+    if not _shown:
+        yield lambda *_: None
+        return
+    if not sys.stderr.isatty():
+        last = -_PLAIN_EVERY_SECONDS
+
+        def say(parts: int, weight: float, seconds: float) -> None:
+            nonlocal last
+            if seconds - last >= _PLAIN_EVERY_SECONDS or parts == count:
+                last = seconds
+                text = f"{description}: {parts:,} of {count:,}{time_left(weight, total, seconds)}"
+                print(f"{text} ({seconds:.0f} s)", file=sys.stderr, flush=True)  # noqa: T201
+
+        yield say
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.fields[parts]}"),
+        TimeElapsedColumn(),
+        TextColumn("{task.fields[left]}"),
+    )
+    with Progress(*columns, console=Console(stderr=True)) as progress:
+        handle = progress.add_task(description, total=total, parts=f"0/{count}", left="")
+
+        def draw(parts: int, weight: float, seconds: float) -> None:
+            left = time_left(weight, total, seconds)
+            progress.update(handle, completed=weight, parts=f"{parts}/{count}", left=left)
+
+        yield draw
+
+
+def time_left(done: float, total: float, seconds: float) -> str:
+    """The time left in words, from the pace so far; nothing where there is none to judge by.
+
+    Args:
+        done: Weight done.
+        total: Weight of everything.
+        seconds: Time that `done` took.
+    """
+    if done <= 0.0 or seconds < 1.0 or done >= total:
+        return ""
+    left = seconds * (total - done) / done
+    if left < 90:
+        return f", about {max(1, round(left))} s left"
+    if left < 5400:
+        return f", about {left / 60:.0f} min left"
+    return f", about {left / 3600:.1f} h left"
 
 
 @contextmanager

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from byrote.report.audit import audit_page
     from byrote.report.data import ReportData, load_report_data
     from byrote.report.figures import Figure, audit_figures, save_charts, save_figures
-    from byrote.report.html import render_page, write_page, write_report
+    from byrote.report.html import render_page, write_page, write_report, write_run_page
     from byrote.report.page import (
         Cell,
         ChartBlock,
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         TableBlock,
     )
     from byrote.report.plotting import chart_png, chart_svg
+    from byrote.report.study import StudyData, load_study_data, study_page
 
 __getattr__, __dir__ = lazy(__name__)
 __all__ = [
@@ -37,15 +38,19 @@ __all__ = [
     "ProseBlock",
     "ReportData",
     "Section",
+    "StudyData",
     "TableBlock",
     "audit_figures",
     "audit_page",
     "chart_png",
     "chart_svg",
     "load_report_data",
+    "load_study_data",
     "render_page",
     "save_charts",
     "save_figures",
+    "study_page",
     "write_page",
     "write_report",
+    "write_run_page",
 ]

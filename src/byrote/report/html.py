@@ -27,7 +27,7 @@ from byrote.report.page import ChartBlock, ExplorerBlock, Page
 from byrote.report.palette import DARK, LIGHT, css_variables, themed_spec, themed_svg
 from byrote.runs import replacing
 
-__all__ = ["embedded_json", "render_page", "write_page", "write_report"]
+__all__ = ["embedded_json", "render_page", "write_page", "write_report", "write_run_page"]
 
 # Before the first paint, so that a page opened in the dark does not flash.
 _EARLY_SCRIPT = """(function () {
@@ -57,11 +57,23 @@ def write_report(run_folder: Path | str, *, require_done: bool = True) -> Path:
     """
     folder = Path(run_folder)
     data = load_report_data(folder, require_done=require_done)
-    page = audit_page(data)
+    return write_run_page(audit_page(data), folder)
+
+
+def write_run_page(page: Page, run_folder: Path) -> Path:
+    """Draw a page's charts and write them and the page into a run folder.
+
+    Args:
+        page: The report of the run.
+        run_folder: `charts/` and `report.html` are written or replaced in it.
+
+    Returns:
+        The path of `report.html`.
+    """
     figures = _figures(page)
     pictures = draw(figures)
-    save_figures(figures, folder / "charts", pictures)
-    return write_page(page, folder / "report.html", pictures)
+    save_figures(figures, run_folder / "charts", pictures)
+    return write_page(page, run_folder / "report.html", pictures)
 
 
 def write_page(page: Page, path: Path, pictures: dict[str, str] | None = None) -> Path:

@@ -55,6 +55,7 @@ class Cell:
         number: Whether it is a number, and so aligned to the right.
         heading: Whether it names its row.
         rows: How many rows it spans.
+        mark: "good", "bad" or "open" sets a verdict apart by colour; the text must say it too.
     """
 
     text: str
@@ -62,6 +63,7 @@ class Cell:
     number: bool = False
     heading: bool = False
     rows: int = 1
+    mark: Literal["", "good", "bad", "open"] = ""
 
 
 @dataclass(frozen=True, slots=True)

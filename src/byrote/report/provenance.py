@@ -9,7 +9,7 @@ import polars as pl
 from byrote.report.data import ReportData
 from byrote.report.page import Block, Cell, ProseBlock, TableBlock
 
-__all__ = ["provenance_blocks"]
+__all__ = ["duration", "provenance_blocks", "run_blocks"]
 
 _TABLES = {
     "passages": "one row for each passage and each control, with all its measures",
@@ -36,29 +36,7 @@ _WORDS = {
 
 def provenance_blocks(data: ReportData) -> list[Block]:
     """Everything that is needed to tell, or to run again, what was run."""
-    run = data.run
-    job = {
-        "command": run.get("command"),
-        "kind": run.get("kind"),
-        "start": run.get("start"),
-        "end": run.get("end"),
-        "duration": _duration(run.get("seconds")),
-        "seed": run.get("seed"),
-        "config hash": run.get("config_hash"),
-        "status": run.get("status"),
-        "schema version": run.get("schema_version"),
-    }
-    blocks: list[Block] = [_pairs("The run", job)]
-    for caption, key in (
-        ("Model", "model"),
-        ("Texts", "data"),
-        ("Config", "config"),
-        ("Machine", "hardware"),
-        ("Versions", "versions"),
-    ):
-        values = run.get(key)
-        if isinstance(values, dict) and values:
-            blocks.append(_pairs(caption, values))
+    blocks = run_blocks(data.run)
     rows = []
     for name, words in _TABLES.items():
         path = data.folder / "tables" / f"{name}.parquet"
@@ -80,6 +58,39 @@ def provenance_blocks(data: ReportData) -> list[Block]:
             ]
         )
     )
+    return blocks
+
+
+def run_blocks(run: dict[str, Any], more: dict[str, Any] | None = None) -> list[Block]:
+    """What `run.json` says of a run, as tables of names and values.
+
+    Args:
+        run: The content of `run.json`.
+        more: Further lines about the run itself.
+    """
+    job = {
+        "command": run.get("command"),
+        "kind": run.get("kind"),
+        "start": run.get("start"),
+        "end": run.get("end"),
+        "duration": duration(run.get("seconds")),
+        "seed": run.get("seed"),
+        "config hash": run.get("config_hash"),
+        "status": run.get("status"),
+        "schema version": run.get("schema_version"),
+        **(more or {}),
+    }
+    blocks: list[Block] = [_pairs("The run", job)]
+    for caption, key in (
+        ("Model", "model"),
+        ("Texts", "data"),
+        ("Config", "config"),
+        ("Machine", "hardware"),
+        ("Versions", "versions"),
+    ):
+        values = run.get(key)
+        if isinstance(values, dict) and values:
+            blocks.append(_pairs(caption, values))
     return blocks
 
 
@@ -115,7 +126,8 @@ def _text(value: Any) -> str:
     return str(value)
 
 
-def _duration(seconds: Any) -> str | None:
+def duration(seconds: Any) -> str | None:
+    """Seconds as a reader says them; None for no number."""
     if not isinstance(seconds, int | float):
         return None
     if seconds < 90:

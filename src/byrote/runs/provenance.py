@@ -11,7 +11,7 @@ from typing import Any
 
 from byrote._version import __version__
 
-__all__ = ["hardware", "now", "versions"]
+__all__ = ["cores", "hardware", "now", "versions"]
 
 _PACKAGES = ("torch", "transformers", "tokenizers", "numpy", "polars", "scipy", "gguf")
 
@@ -38,7 +38,7 @@ def hardware() -> dict[str, Any]:
         "system": platform.system(),
         "machine": platform.machine(),
         "cpu": _cpu_name(),
-        "cores": _cores(),
+        "cores": cores(),
         "memory_gib": _memory_gib(),
     }
 
@@ -60,7 +60,7 @@ def _memory_gib() -> float | None:
     return round(total / 2**30, 1)
 
 
-def _cores() -> int | None:
+def cores() -> int | None:
     """Cores that this process may use, which in a container are fewer than there are."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
