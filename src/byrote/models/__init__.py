@@ -12,8 +12,9 @@ if TYPE_CHECKING:
     from byrote.models.doctor import Diagnosis, diagnose
     from byrote.models.head import OutputHead, split_head
     from byrote.models.loading import LoadedModel, load
+    from byrote.models.memory import keep_freed_memory
     from byrote.models.neurons import Activations, NeuronMap, NeuronSite
-    from byrote.models.random_models import RANDOM_FAMILIES
+    from byrote.models.random_models import RANDOM_FAMILIES, twin
     from byrote.models.source import ModelSource, parse_source
     from byrote.models.weights import hash_weights
 
@@ -34,7 +35,9 @@ __all__ = [
     "diagnose",
     "find_neurons",
     "hash_weights",
+    "keep_freed_memory",
     "load",
     "parse_source",
     "split_head",
+    "twin",
 ]

@@ -1,0 +1,376 @@
+"""The loop of an exposure: show, measure with what the forward pass knows, take a step."""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from byrote.errors import InputError
+from byrote.exposure.batches import Batch
+from byrote.exposure.checkpoints import read_checkpoint, write_checkpoint
+from byrote.exposure.config import ExposureConfig
+from byrote.exposure.dropout import has_dropout, seeded
+from byrote.exposure.errors import DivergedError
+from byrote.exposure.objectives import find_objective
+from byrote.exposure.observers import BatchView, EpochView, Observer, StepView
+from byrote.exposure.optimisers import adamw, load_state, state_tensors
+from byrote.exposure.partial import Selection
+from byrote.exposure.processes import processes
+from byrote.exposure.schedules import learning_rate
+from byrote.exposure.sequences import Sequences
+from byrote.progress import task
+from byrote.texts.seeds import derive_seed
+
+__all__ = ["Course"]
+
+
+class Course:
+    """One exposure under way, in one process of however many."""
+
+    def __init__(
+        self,
+        model: Any,
+        sequences: Sequences,
+        config: ExposureConfig,
+        observers: tuple[Observer, ...],
+        selection: Selection,
+        folder: Path | None,
+        optimizer: torch.optim.Optimizer | None,
+    ) -> None:
+        self.model, self.sequences, self.config = model, sequences, config
+        self.observers, self.selection = observers, selection
+        self.folder = folder
+        self.device: torch.device = model.device
+        self.parameters = [p for p in model.parameters() if p.requires_grad]
+        self.optimizer = adamw(self.parameters, config, optimizer)
+        self.objective = find_objective(config.objective, config.objective_options)
+        self.processes = processes(self.device)
+        self.processes.same(self.parameters)
+        # Without dropout, evaluation mode is training mode: one pass serves both.
+        self.dropout = config.dropout == "model" and has_dropout(model)
+        self.per_step = config.batch_size * config.accumulation
+        self.steps_per_epoch = math.ceil(len(sequences) / self.per_step)
+        self.total = config.epochs * self.steps_per_epoch
+        self.epoch, self.step = 0, 0
+        self.losses: list[float] = []
+        self.step_losses: list[float] = []
+        self.asked_to_stop = False
+        self.reason = ""
+        self.pending: dict[str, Any] | None = None
+        self.seconds, self.earlier, self.started = 0.0, 0.0, time.monotonic()
+        self.resumed_at: int | None = None
+        self.saved_at: int | None = None
+        self._check_observers()
+
+    def run(self, description: str | None) -> None:
+        """Go on until the end."""
+        self._resume()
+        self.model.eval()
+        with _maybe_task(description, self.total) as advance:
+            advance(self.step)
+            while not self.reason:
+                self._epoch(advance)
+        self.seconds = self._seconds()
+
+    def _epoch(self, advance: Callable[[float], None]) -> None:
+        """Measure this epoch, and make the next unless this is the last."""
+        every = self.config.checkpoint_every
+        if every and self.epoch and self.epoch % every == 0 and self.epoch != self.resumed_at:
+            self.pending = self._state()
+        reason = self._why_to_end()
+        self._begin(last=bool(reason))
+        if not reason and self._anyone_stops():
+            reason = "observer"
+        if reason:
+            self._evaluate()
+            self.reason = reason
+            state = self._state()
+            if every:
+                self._write(state)
+            self._merge(state["observers"][1:])
+            return
+        sums = [0.0, 0.0]
+        for chosen in self._order():
+            total, count = self._step(chosen)
+            sums = [sums[0] + total, sums[1] + count]
+            advance(1)
+        self.losses.append(sums[0] / sums[1])
+        self.epoch += 1
+
+    def _why_to_end(self) -> str:
+        rule = self.config.stop_when
+        if self.epoch >= self.config.epochs:
+            return "epochs"
+        if rule is not None and len(self.losses) >= rule.epochs_in_a_row:
+            recent = self.losses[-rule.epochs_in_a_row :]
+            if all(loss < rule.loss_below for loss in recent):
+                return "stop_when"
+        return "observer" if self.asked_to_stop else ""
+
+    def _order(self) -> Iterator[np.ndarray]:
+        """The sequences of each step of an epoch."""
+        order = np.arange(len(self.sequences))
+        if self.config.shuffle:
+            seed = derive_seed(self.config.seed, "order", str(self.epoch))
+            order = np.random.default_rng(seed).permutation(order)
+        for start in range(0, len(order), self.per_step):
+            yield order[start : start + self.per_step]
+
+    def _batches(self, chosen: np.ndarray) -> Iterator[Batch]:
+        """This process's share of some sequences."""
+        mine = self.processes.share(chosen)
+        for start in range(0, len(mine), self.config.batch_size):
+            indices = mine[start : start + self.config.batch_size]
+            yield self.sequences.batch(indices, self.device)
+
+    def _step(self, chosen: np.ndarray) -> tuple[float, int]:
+        """Show some sequences and learn from them; give the sum of losses and the targets."""
+        expected = self.sequences.targets(chosen)
+        sums = [0.0, 0.0]
+        for batch in self._batches(chosen):
+            if self.dropout:
+                with torch.no_grad():
+                    self._forward(batch, observe=True)
+            loss, count = self._forward(batch, observe=not self.dropout, training=True)
+            value = float(loss.detach())
+            if math.isfinite(value) and count:
+                # The mean over all targets of the step, of which this batch holds some.
+                (loss / expected).backward()
+            del loss
+            sums = [sums[0] + value, sums[1] + count]
+        total, count, stop = self.processes.sum([*sums, float(self.asked_to_stop)], self.device)
+        self.asked_to_stop = stop > 0
+        self._check_finite(total, int(count))
+        self.processes.sum_gradients(self.parameters)
+        gradients = [p.grad for p in self.parameters if p.grad is not None]
+        if count != expected:
+            # An objective that learns from fewer tokens than were asked for.
+            torch._foreach_mul_(gradients, expected / count)
+        norm = None
+        if self.config.clip is not None:
+            norm = float(nn.utils.clip_grad_norm_(self.parameters, self.config.clip))
+        if self.pending is not None:
+            # Only now is it known that the weights of the checkpoint give a finite loss.
+            self._write(self.pending)
+        lr = learning_rate(
+            self.config.lr, self.config.schedule, self.step, self.total, self.config.warmup
+        )
+        for group in self.optimizer.param_groups:
+            group["lr"] = lr
+        self.optimizer.step()
+        self.optimizer.zero_grad(set_to_none=True)
+        self.step += 1
+        self.step_losses.append(total / count)
+        self._after_step(lr, norm)
+        return total, int(count)
+
+    def _evaluate(self) -> None:
+        """Measure the last epoch, without learning."""
+        sums = [0.0, 0.0]
+        with torch.no_grad():
+            for chosen in self._order():
+                for batch in self._batches(chosen):
+                    loss, count = self._forward(batch, observe=True)
+                    sums = [sums[0] + float(loss), sums[1] + count]
+        total, count = self.processes.sum(sums, self.device)
+        self._check_finite(total, int(count))
+        self.losses.append(total / count)
+
+    def _forward(
+        self, batch: Batch, *, observe: bool, training: bool = False
+    ) -> tuple[Tensor, int]:
+        """Run the model and the objective, and show the logits to the observers."""
+        bf16 = self.config.precision == "bf16"
+        with (
+            torch.autocast(self.device.type, torch.bfloat16, enabled=bf16),
+            self._dropping(batch, training and self.dropout),
+        ):
+            logits = self.model(input_ids=batch.input_ids, use_cache=False).logits.float()
+        loss, count = self.objective(logits, batch, **self.config.objective_options)
+        value = float(loss.detach())
+        if observe and math.isfinite(value):
+            view = BatchView(
+                epoch=self.epoch,
+                step=self.step,
+                logits=logits.detach(),
+                labels=batch.labels,
+                input_ids=batch.input_ids,
+                indices=batch.indices,
+                loss=value / max(count, 1),
+                model=self.model,
+                stop=self._stop,
+            )
+            with torch.no_grad():
+                for observer in self.observers:
+                    observer.observe(view)
+        return loss, count
+
+    @contextmanager
+    def _dropping(self, batch: Batch, on: bool) -> Iterator[None]:
+        if not on:
+            yield
+            return
+        first = str(batch.indices[0])
+        self.model.train()
+        try:
+            with seeded(
+                derive_seed(self.config.seed, "dropout", str(self.step), first), self.device
+            ):
+                yield
+        finally:
+            self.model.eval()
+
+    def _check_finite(self, total: float, count: int) -> None:
+        if not count:
+            raise InputError(
+                f"The objective {self.config.objective!r} learns from no token in step "
+                f"{self.step + 1}. Show longer sequences, or more in a step."
+            )
+        if math.isfinite(total):
+            return
+        kept = ""
+        if self.saved_at is not None:
+            kept = f" The checkpoint of epoch {self.saved_at} in {self.folder} is kept."
+        raise DivergedError(
+            f"The loss is {total} at step {self.step + 1}, after {self.epoch} epochs with learning "
+            f"rates up to {self.config.lr:g}: training has diverged.{kept} Take a lower learning "
+            "rate, a warm-up, or `clip`.",
+            step=self.step + 1,
+            epoch=self.epoch,
+        )
+
+    def _begin(self, *, last: bool) -> None:
+        """Show the model between two epochs."""
+        if not self.processes.main:
+            return
+        view = EpochView(self.epoch, self.step, last, self.model, self._stop)
+        with torch.no_grad():
+            for observer in self.observers:
+                observer.on_epoch(view)
+
+    def _after_step(self, lr: float, norm: float | None) -> None:
+        if not self.processes.main:
+            return
+        loss = self.step_losses[-1]
+        view = StepView(self.epoch + 1, self.step, loss, lr, norm, self.model, self._stop)
+        with torch.no_grad():
+            for observer in self.observers:
+                observer.on_step(view)
+
+    def _stop(self) -> None:
+        self.asked_to_stop = True
+
+    def _anyone_stops(self) -> bool:
+        asked = self.processes.sum([float(self.asked_to_stop)], self.device)[0] > 0
+        self.asked_to_stop = asked
+        return asked
+
+    def _seconds(self) -> float:
+        return self.earlier + time.monotonic() - self.started
+
+    def _same_exposure(self) -> dict[str, Any]:
+        """What has to be the same for a checkpoint to be continued."""
+        config = {k: v for k, v in asdict(self.config).items() if k != "checkpoint_every"}
+        shapes = [list(parameter.shape) for parameter in self.parameters]
+        same = {
+            **config,
+            "sequences": self.sequences.digest(),
+            "parameters": dict(zip(self.selection.names, shapes, strict=True)),
+        }
+        return json.loads(json.dumps(same))
+
+    def _state(self) -> dict[str, Any]:
+        """Everything but weights and moments, as of now; the same call in every process."""
+        return {
+            "exposure": self._same_exposure(),
+            "epoch": self.epoch,
+            "step": self.step,
+            "reason": self.reason,
+            "losses": np.array(self.losses),
+            "step_losses": np.array(self.step_losses),
+            "asked_to_stop": self.asked_to_stop,
+            "seconds": self._seconds(),
+            "observers": self.processes.gather([o.state_dict() for o in self.observers]),
+        }
+
+    def _write(self, state: dict[str, Any]) -> None:
+        self.pending = None
+        if self.processes.main and self.folder is not None:
+            names = self.selection.names
+            weights = {
+                f"weights/{name}": parameter.detach()
+                for name, parameter in zip(names, self.parameters, strict=True)
+            }
+            moments = state_tensors(self.optimizer, names)
+            tensors = weights | {f"optimizer/{key}": value for key, value in moments.items()}
+            write_checkpoint(self.folder, state, tensors)
+        self.saved_at = state["epoch"]
+
+    def _resume(self) -> None:
+        """Continue from a checkpoint, if there is one."""
+        found = read_checkpoint(self.folder) if self.folder is not None else None
+        if found is None:
+            return
+        state, tensors = found
+        own = self._same_exposure()
+        other = [key for key in own if own[key] != state["exposure"].get(key)]
+        if other or len(self.observers) != len(state["observers"][0]):
+            what = ", ".join(other) or "the number of observers"
+            raise InputError(
+                f"The checkpoint in {self.folder} is of another exposure: {what} differ. Choose an "
+                "empty folder, or remove the checkpoint."
+            )
+        names = self.selection.names
+        with torch.no_grad():
+            for name, parameter in zip(names, self.parameters, strict=True):
+                parameter.copy_(tensors.pop(f"weights/{name}"))
+        moments = {key.removeprefix("optimizer/"): value for key, value in tensors.items()}
+        load_state(self.optimizer, names, moments)
+        self.epoch, self.step, self.reason = state["epoch"], state["step"], state["reason"]
+        self.losses, self.step_losses = state["losses"].tolist(), state["step_losses"].tolist()
+        self.asked_to_stop, self.earlier = state["asked_to_stop"], state["seconds"]
+        self.saved_at = self.resumed_at = self.epoch
+        if self.processes.main:
+            first, *others = state["observers"]
+            for observer, own_state in zip(self.observers, first, strict=True):
+                observer.load_state_dict(own_state)
+            self._merge(others)
+
+    def _check_observers(self) -> None:
+        """See that what the processes observe can be put together."""
+        for observer in self.observers:
+            kind = type(observer)
+            if (
+                self.processes.count > 1
+                and kind.observe is not Observer.observe
+                and kind.merge is Observer.merge
+            ):
+                raise InputError(
+                    f"{kind.__name__} sees batches and has no `merge`: it cannot be used in "
+                    f"{self.processes.count} processes. Run one, or add it."
+                )
+
+    def _merge(self, others: Sequence[Sequence[dict[str, Any]]]) -> None:
+        """Add other processes' observations; `others` holds one state per observer each."""
+        for index, observer in enumerate(self.observers):
+            if type(observer).merge is not Observer.merge:
+                observer.merge([states[index] for states in others])
+
+
+@contextmanager
+def _maybe_task(description: str | None, total: int) -> Iterator[Callable[[float], None]]:
+    if description is None:
+        yield lambda _: None
+        return
+    with task(description, total) as advance:
+        yield advance
