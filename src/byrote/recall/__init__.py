@@ -28,8 +28,11 @@ if TYPE_CHECKING:
     from byrote.recall.generation import continuations
     from byrote.recall.intervals import Estimate, bootstrap_mean, clopper_pearson, wilson
     from byrote.recall.laws import LogLinearFit, log_linear_fit
+    from byrote.recall.letters import LetterMeasures, letter_measures
     from byrote.recall.membership import attack, attacks, auc, tpr_at_fpr
+    from byrote.recall.oracles import guess_accuracy, kgram_ceiling, modal_frequency
     from byrote.recall.overlap import bleu, edit_distance, edit_similarity, rouge_l
+    from byrote.recall.phases import PhaseRule, Phases, PhaseTimes, detect_phases, phase_times
     from byrote.recall.sampling import sampled_logprob
     from byrote.recall.schemas import COLUMNS
     from byrote.recall.scores import SamplingScheme, Scores
@@ -45,7 +48,11 @@ __all__ = [
     "ContextSources",
     "Coverage",
     "Estimate",
+    "LetterMeasures",
     "LogLinearFit",
+    "PhaseRule",
+    "PhaseTimes",
+    "Phases",
     "SamplingScheme",
     "Scorer",
     "Scores",
@@ -58,6 +65,7 @@ __all__ = [
     "context_recall",
     "continuations",
     "coverage_table",
+    "detect_phases",
     "discoverable",
     "discoverable_rate",
     "discoverable_table",
@@ -69,11 +77,16 @@ __all__ = [
     "first_misses",
     "fit_table",
     "greedy_coverage",
+    "guess_accuracy",
+    "kgram_ceiling",
+    "letter_measures",
     "log_linear_fit",
     "longest_run",
+    "modal_frequency",
     "nll",
     "ordinary_tokens",
     "perplexity",
+    "phase_times",
     "probability_coverage",
     "recited_spans",
     "rouge_l",
