@@ -153,3 +153,20 @@ STUDY = Study(
     analyse=analyse,
     notes=lambda tables, config: [f"{config.strings} strings of each source"],
 )
+
+
+def register() -> None:
+    """Make this the only study that there is."""
+    from byrote.studies import registry
+
+    registry.STUDIES.clear()
+    registry.STUDIES["dice"] = "tests.studies.fake:STUDY"
+
+
+if __name__ == "__main__":
+    import sys
+
+    from byrote.cli import main
+
+    register()
+    sys.exit(main())

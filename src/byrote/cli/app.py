@@ -20,6 +20,7 @@ _EXAMPLES = """\
 Examples:
   byrote audit                                  the bundled model on bundled texts, offline
   byrote audit gpt2 --texts my.jsonl            a hub model on your own texts
+  byrote study dynamics --preset smoke          a paper's claims, judged on numbers made here
   byrote doctor bundled:smollm2-135m            what byrote finds in a model
 """
 
@@ -35,6 +36,15 @@ Examples:
   byrote audit EleutherAI/pythia-1b --texts train.jsonl --controls heldout.jsonl
   byrote audit ./checkpoint --texts book.txt --stride 10 --limit all
   byrote audit ./checkpoint --texts corpus:kjv --prefix-len 10 25 50
+""",
+    ),
+    "claims": (
+        "byrote.cli.studies:claims",
+        "Print the claims table of a study.",
+        """\
+Examples:
+  byrote claims byrote-runs/2026-01-31-dynamics
+  byrote claims byrote-runs/2026-01-31-dynamics --json
 """,
     ),
     "doctor": (
@@ -61,6 +71,18 @@ Examples:
         "byrote.cli.runs:show",
         "Print the table of a finished run.",
         "Example:\n  byrote show byrote-runs/2026-01-31-gemma3-270m --json\n",
+    ),
+    "study": (
+        "byrote.cli.studies:study",
+        "Run a study of a paper and judge its claims.",
+        """\
+Examples:
+  byrote study
+  byrote study dynamics --preset smoke
+  byrote study dynamics --preset laptop --list-cells
+  byrote study dynamics --set seed=1 --workers 4
+  byrote study dynamics --config mine.toml --out byrote-runs/mine
+""",
     ),
 }
 

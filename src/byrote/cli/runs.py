@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 from byrote.cli.options import Common
+from byrote.errors import InputError
 
 __all__ = ["report", "resume", "show"]
 
@@ -18,36 +20,74 @@ def report(run: Path, /, *, common: Common | None = None) -> None:
     common = common or Common()
     common.start()
     from byrote.cli.output import show_path
-    from byrote.report import write_report
-    from byrote.runs import Run
 
-    path = write_report(Run.open(run).folder)
+    if _kind(run) == "audit":
+        from byrote.report import write_report
+
+        path = write_report(run)
+    else:
+        from byrote.studies import write_study_report
+
+        path = write_study_report(run)
     show_path("report", path, common)
 
 
-def resume(run: Path, /, *, batch_size: int | None = None, common: Common | None = None) -> None:
+def resume(
+    run: Path,
+    /,
+    *,
+    batch_size: int | None = None,
+    workers: int | None = None,
+    engine: Literal["processes", "inline", "ray"] | None = None,
+    common: Common | None = None,
+) -> None:
     """Continue an interrupted run; what was finished is kept.
 
     Args:
         run: The run folder.
-        batch_size: Passages in a forward pass [default: about 3,200 tokens].
+        batch_size: Audits: passages in a forward pass [default: about 3,200 tokens].
+        workers: Studies: cells at a time [default: cores / threads]; it changes no result.
+        engine: Studies: processes, inline or ray [default: as the run was begun].
     """
     common = common or Common()
     common.start()
-    from byrote.audit.job import resume_audit
-    from byrote.cli.output import show_run
+    if _kind(run) == "audit":
+        if workers is not None or engine is not None:
+            raise InputError(f"{run} is an audit; --workers and --engine are for studies")
+        from byrote.audit.job import resume_audit
+        from byrote.cli.output import show_run
 
-    show_run(resume_audit(run, batch_size=batch_size), common)
+        show_run(resume_audit(run, batch_size=batch_size), common)
+        return
+    if batch_size is not None:
+        raise InputError(f"{run} is a study; --batch-size is for audits")
+    from byrote.cli.study_output import show_study_run
+    from byrote.studies import resume_study
+
+    show_study_run(resume_study(run, workers=workers, engine=engine), common)
 
 
 def show(run: Path, /, *, common: Common | None = None) -> None:
-    """Print the table of a finished run.
+    """Print the table of a finished run: what was recited, or which claims hold.
 
     Args:
         run: The run folder.
     """
     common = common or Common()
-    from byrote.cli.output import show_run
     from byrote.runs import Run
 
-    show_run(Run.open(run), common)
+    if _kind(run) == "audit":
+        from byrote.cli.output import show_run
+
+        show_run(Run.open(run), common)
+    else:
+        from byrote.cli.study_output import show_study_run
+        from byrote.studies import open_study_run
+
+        show_study_run(open_study_run(run)[0], common)
+
+
+def _kind(run: Path) -> str:
+    from byrote.runs import Run
+
+    return Run.open(run).info["kind"]

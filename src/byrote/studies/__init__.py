@@ -20,9 +20,10 @@ if TYPE_CHECKING:
         decide,
         judge_all,
     )
-    from byrote.studies.config import from_json, load_config, override, to_json
+    from byrote.studies.config import field_names, from_json, load_config, override, to_json
     from byrote.studies.job import (
         judge_again,
+        open_study_run,
         plan_cells,
         resume_study,
         run_study,
@@ -44,11 +45,13 @@ __all__ = [
     "at_least",
     "claims_markdown",
     "decide",
+    "field_names",
     "from_json",
     "get_study",
     "judge_again",
     "judge_all",
     "load_config",
+    "open_study_run",
     "override",
     "plan_cells",
     "resume_study",

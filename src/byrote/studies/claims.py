@@ -219,5 +219,12 @@ def claims_markdown(claims: pl.DataFrame) -> str:
             ours,
             f"**{row['verdict']}**",
         ]
-        lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
+        lines.append("| " + " | ".join(_escaped(cell) for cell in cells) + " |")
     return "\n".join(lines) + "\n"
+
+
+def _escaped(text: str) -> str:
+    """Text that Markdown and HTML take as it stands, on one line."""
+    for sign, instead in (("&", "&amp;"), ("<", "&lt;"), ("|", "\\|"), ("\n", " ")):
+        text = text.replace(sign, instead)
+    return text

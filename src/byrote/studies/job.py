@@ -194,6 +194,7 @@ def _work(
     run.update(
         status="running",
         failures=[],
+        cells={**run.info["cells"], "total": len(works), "cost": sum(w.cost for w in works)},
         execution={**execution, "engine": engine, "workers": workers},
     )
     results = Results(run.folder)
@@ -233,9 +234,13 @@ def _derive(run: Run, study: Study, config: Any, tables: Mapping[str, pl.DataFra
     claims = judge_all(study.claims, whole, config)
     for name, table in {**derived, _CLAIMS: claims}.items():
         write_parquet(run.table(name), table)
-    run.update(tables={"cells": list(tables), "derived": [*derived, _CLAIMS]})
-    for note in study.notes({**whole, _CLAIMS: claims}, config):
-        run.note(note)
+    before = run.info["tables"]["derived"]
+    run.update(
+        tables={"cells": list(tables), "derived": [*derived, _CLAIMS]},
+        notes=list(dict.fromkeys(study.notes({**whole, _CLAIMS: claims}, config))),
+    )
+    for name in set(before) - {*derived, _CLAIMS}:
+        run.table(name).unlink(missing_ok=True)
 
 
 def _tidy(run: Run, study: Study, config: Any) -> None:

@@ -27,7 +27,7 @@ def get_study(name: str) -> Study:
     """
     if name not in STUDIES:
         near = difflib.get_close_matches(name, STUDIES, n=1)
-        hint = f"; did you mean {near[0]}?" if near else ""
-        raise InputError(f"there is no study {name!r}{hint} Known are: {', '.join(STUDIES)}")
+        hint = f"; did you mean {near[0]}?" if near else f"; known are: {', '.join(STUDIES)}"
+        raise InputError(f"there is no study {name!r}{hint}")
     module, _, attribute = STUDIES[name].partition(":")
     return getattr(importlib.import_module(module), attribute)
