@@ -202,7 +202,7 @@ def test_rows_equal_the_shared_run(random_model, monkeypatch):
     for condition in SHARED:
         fast = as_dict(ask(loaded, string, condition, **options))
         with monkeypatch.context() as patch:
-            patch.setattr(ContextReader, "_can_pack", lambda *_: False)
+            patch.setattr(ContextReader, "_try_packing", lambda *_: None)
             slow = as_dict(ask(loaded, string, condition, **options))
         close(fast, slow)
 
@@ -266,6 +266,34 @@ def test_many_local_prefixes_cost_no_more_tokens_than_the_longest(random_model, 
         ask(loaded, string, "fresh", k=ks, positions=np.arange(20, 120))
         spent[len(ks)] = sum(tokens)
     assert spent[20] < 1.3 * spent[1]
+
+
+def test_a_shared_context_is_run_once(random_model, monkeypatch):
+    tokens = []
+    run = ContextReader._run
+
+    def count(reader, ids, *args, **kwargs):
+        tokens.append(ids.numel())
+        return run(reader, ids, *args, **kwargs)
+
+    monkeypatch.setattr(ContextReader, "_run", count)
+    ask(random_model("llama"), letters_string(200, 11), "fresh", k=(5,))
+    # BOS and context; five tokens a position; and the two rows of the trial, packed and alone.
+    assert sum(tokens) == (1 + 194) + 194 * 5 + 2 * 5 + (1 + 1 + 5) + (1 + 194 + 5)
+
+
+def test_sharing_is_not_tried_on_a_constant_context(random_model, monkeypatch):
+    tried = []
+    monkeypatch.setattr(
+        ContextReader, "_try_packing", lambda _, __, context: tried.append(set(context))
+    )
+    loaded, string = random_model("llama"), letters_string(N, 18)
+    table = context_recall(
+        loaded, string, bos_id=BOS, k=KS, conditions=["constant", "fresh"], sources=sources_for(1)
+    )
+    assert len(tried) == 1
+    assert len(tried[0]) > 1
+    assert table["condition"].unique(maintain_order=True).to_list() == ["constant", "fresh"]
 
 
 def test_shuffle_positions_are_a_subsample(random_model):
@@ -337,12 +365,14 @@ def test_a_state_space_model_takes_the_plain_path():
         torch.manual_seed(0)
         model = AutoModelForCausalLM.from_config(config, dtype=torch.float32)
     loaded = LoadedModel(model, None, "random:mamba", None)
-    string, sources = letters_string(14, 15), sources_for(1, 14)
-    table = ask(loaded, string, "other", k=(2, 3), sources=sources)
-    for row in table.iter_rows(named=True):
-        i, k = row["position"], row["k"]
-        prefix = [BOS, *sources.other[0][: i - k].tolist(), *string[i - k : i].tolist()]
-        assert row["nll"] == pytest.approx(plain_nll(loaded, prefix, int(string[i]))[0], abs=3e-5)
+    string, context = letters_string(14, 15).astype(np.int64), np.arange(70, 84)
+    reader = ContextReader(loaded, string, (BOS,))
+    with reader.evaluating():
+        readings = reader.shared([Cut(1, (2, 3)), Cut(9, (4, 1))], context)
+    assert reader.packs is False
+    for i, k, nll in zip(readings.position, readings.k, readings.nll, strict=True):
+        prefix = [BOS, *context[: i - k].tolist(), *string[i - k : i].tolist()]
+        assert nll == pytest.approx(plain_nll(loaded, prefix, int(string[i]))[0], abs=3e-5)
 
 
 def test_a_model_whose_head_cannot_be_split_off(random_model, monkeypatch):

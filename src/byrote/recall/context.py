@@ -159,6 +159,9 @@ def context_recall(
         for condition in conditions
         for draw in range(1 if condition in _WITHOUT_DRAWS else draws)
     ]
+    # The first shared context is also the one that sharing is tried on, and in a constant one a
+    # mistake could hide; the table is put in order afterwards.
+    plan.sort(key=lambda step: step[0] == "constant")
     frames = []
     with reader.evaluating(), task("Local and global context", len(plan)) as advance:
         for condition, draw in plan:

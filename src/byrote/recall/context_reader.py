@@ -30,7 +30,7 @@ __all__ = ["ContextReader", "Cut", "Readings"]
 
 # Tokens of local prefixes in one row: attention also looks (in vain) from each to all the others,
 # so that more is not better.
-_TOKENS_PER_PACK = 256
+_TOKENS_PER_PACK = 512
 # As in scoring: rows of one product with the head, and logits that are reduced in cache.
 _ROWS_PER_PRODUCT = 128
 _LOGITS_PER_REDUCTION = 2**20
@@ -139,12 +139,16 @@ class ContextReader:
             cuts: What is asked.
             context: At least as long as the last cut.
         """
+        cache = None
         if self.packs is None:
-            self.packs = self._can_pack(cuts, context)
+            cache = self._try_packing(cuts, context)
+            self.packs = cache is not None
         if not self.packs:
             return self.rows(cuts, [context[: cut.at] for cut in cuts])
+        if cache is None:
+            cache = self._remember(cuts, context)
         readings = []
-        for some, states in self._packed(cuts, context):
+        for some, states in self._packed(cuts, cache):
             prefixes = [self._prefix(context, cut, k) for cut in some for k in cut.ks]
             readings.append(self._readings(some, states, prefixes))
         return _join(readings)
@@ -175,18 +179,24 @@ class ContextReader:
         hit, nll = self._judge(states, self.string[position], prefixes)
         return Readings(position, k, hit, nll)
 
+    def _remember(self, cuts: Sequence[Cut], context: Ids) -> DynamicCache:
+        """Run the shared context as far as the cuts need it; keep its keys and values."""
+        # Without the configuration: a cache that knows of a window would drop what is beyond it.
+        cache = DynamicCache()
+        shared = self._row(context[: max(cut.at for cut in cuts)])
+        if shared.shape[1]:
+            self._run(shared, None, None, past_key_values=cache, use_cache=True)
+        return cache
+
     def _packed(
-        self, cuts: Sequence[Cut], context: Ids
+        self, cuts: Sequence[Cut], cache: DynamicCache
     ) -> Iterator[tuple[list[Cut], torch.Tensor]]:
-        """Run the shared context once, then pack after pack of local prefixes.
+        """Run pack after pack of local prefixes; the cache is afterwards as it was.
 
         Yields:
             Some cuts, and the states `[asked, …]` that their tokens are predicted from.
         """
-        shared = self._row(context[: max(cut.at for cut in cuts)])
-        cache = DynamicCache()
-        if shared.shape[1]:
-            self._run(shared, None, None, past_key_values=cache, use_cache=True)
+        shared = cache.get_seq_length()
         for some in self._in_packs(cuts):
             at = torch.cat([torch.full((cut.length,), cut.at) for cut in some])
             local = torch.cat([torch.arange(cut.length) for cut in some])
@@ -200,7 +210,7 @@ class ContextReader:
                 tokens[None],
                 torch.zeros_like(columns),
                 columns,
-                attention_mask=self._mask(shared.shape[1], at + len(self.lead), local),
+                attention_mask=self._mask(shared, at + len(self.lead), local),
                 position_ids=places[None].to(self.loaded.device),
                 past_key_values=cache,
                 use_cache=True,
@@ -238,21 +248,26 @@ class ContextReader:
         mask = torch.zeros(sees.shape, dtype=dtype).masked_fill_(~sees, torch.finfo(dtype).min)
         return mask[None, None].to(self.loaded.device)
 
-    def _can_pack(self, cuts: Sequence[Cut], context: Ids) -> bool:
-        """Try it at the first and the last cut, against rows that are run alone."""
-        last = max(cuts, key=lambda cut: cut.at)
+    def _try_packing(self, cuts: Sequence[Cut], context: Ids) -> DynamicCache | None:
+        """Try it at the first and the last cut, against rows that are run alone.
+
+        Returns:
+            The shared context's cache; None where the model cannot go on from one like this.
+        """
+        first, last = min(cuts, key=_place), max(cuts, key=_place)
         if self._window() <= len(self.lead) + last.at + last.length:
-            return False
-        trial = [Cut(cut.at, (k,)) for cut, k in ((cuts[0], cuts[0].length), (last, min(last.ks)))]
+            return None
+        trial = [Cut(first.at, (first.length,)), Cut(last.at, (min(last.ks),))]
         try:
-            states = torch.cat([states for _, states in self._packed(trial, context)])
+            cache = self._remember(cuts, context)
+            states = torch.cat([states for _, states in self._packed(trial, cache)])
         except (TypeError, ValueError, AttributeError, LookupError, RuntimeError):
-            return False
+            return None
         prefixes = [self._prefix(context, cut, cut.length) for cut in trial]
         alone = torch.cat([self._run_alone(prefix) for prefix in prefixes])
         # Rounding grows from layer to layer; a wrong mask or place changes far more than this.
         bound = torch.finfo(alone.dtype).eps ** 0.5 * float(alone.abs().max())
-        return bool((states - alone).abs().max() <= bound)
+        return cache if (states - alone).abs().max() <= bound else None
 
     def _window(self) -> float:
         """The least number of tokens that a layer can look back on, where it is bounded."""
@@ -317,7 +332,7 @@ class ContextReader:
             prefixes: Whole input before each target but for the lead, `[asked]` arrays.
         """
         hit, nll, near = self._stats(states, targets)
-        for index in np.flatnonzero(near):
+        for index in np.flatnonzero(near).tolist():
             alone = self._run_alone(prefixes[index])
             one_hit, one_nll, _ = self._stats(alone, targets[index : index + 1])
             hit[index], nll[index] = one_hit[0], one_nll[0]
@@ -341,6 +356,10 @@ class ContextReader:
         logprob = torch.cat([part.logprob for part in parts]).double().cpu().numpy()
         near = torch.cat([part.near_tie for part in parts]).cpu().numpy()
         return hit, -logprob, near
+
+
+def _place(cut: Cut) -> int:
+    return cut.at
 
 
 def _join(readings: Sequence[Readings]) -> Readings:
