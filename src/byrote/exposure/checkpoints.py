@@ -110,7 +110,8 @@ def _full(folder: Path, need: int) -> ByroteError:
 
 def _write(file: BinaryIO, tensor: Tensor) -> None:
     data = tensor.detach().to("cpu").contiguous().reshape(-1).view(torch.uint8)
-    file.write(memoryview(data.numpy()))
+    buffer: Any = data.numpy()
+    file.write(memoryview(buffer))
 
 
 def _without_arrays(value: Any, arrays: dict[str, Tensor]) -> Any:

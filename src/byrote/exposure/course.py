@@ -136,6 +136,7 @@ class Course:
     def _step(self, chosen: np.ndarray) -> tuple[float, int]:
         """Show some sequences and learn from them; give the sum of losses and the targets."""
         expected = self.sequences.targets(chosen)
+        alone = self.processes.count == 1 and len(chosen) <= self.config.batch_size
         sums = [0.0, 0.0]
         for batch in self._batches(chosen):
             if self.dropout:
@@ -145,17 +146,18 @@ class Course:
             value = float(loss.detach())
             if math.isfinite(value) and count:
                 # The mean over all targets of the step, of which this batch holds some.
-                (loss / expected).backward()
+                (loss / (count if alone else expected)).backward()
             del loss
             sums = [sums[0] + value, sums[1] + count]
         total, count, stop = self.processes.sum([*sums, float(self.asked_to_stop)], self.device)
         self.asked_to_stop = stop > 0
         self._check_finite(total, int(count))
         self.processes.sum_gradients(self.parameters)
-        gradients = [p.grad for p in self.parameters if p.grad is not None]
-        if count != expected:
+        if count != expected and not alone:
             # An objective that learns from fewer tokens than were asked for.
-            torch._foreach_mul_(gradients, expected / count)
+            for parameter in self.parameters:
+                if parameter.grad is not None:
+                    parameter.grad.mul_(expected / count)
         norm = None
         if self.config.clip is not None:
             norm = float(nn.utils.clip_grad_norm_(self.parameters, self.config.clip))

@@ -12,7 +12,7 @@ SCHEDULES: dict[str, Callable[[float], float]] = {
     "linear": lambda done: max(0.0, 1.0 - done),
     "cosine": lambda done: max(0.0, 0.5 * (1.0 + math.cos(math.pi * done))),
 }
-"""By name, the factor on the learning rate when a share `done` of the steps after warm-up is done."""
+"""By name: the factor on the rate when a share `done` of the steps after warm-up is done."""
 
 
 def warmup_steps(warmup: float, total: int) -> int:
