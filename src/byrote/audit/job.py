@@ -84,6 +84,7 @@ def _work(run: Run, config: AuditConfig, sources: Sources | None, batch_size: in
     began = time.monotonic()
     already = run.info["seconds"]
     run.clean()
+    keep_freed_memory()
     loaded = load(
         config.model,
         device=config.device,

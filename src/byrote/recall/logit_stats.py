@@ -14,7 +14,7 @@ import torch
 from byrote.recall.sampling import sampled_logprob
 from byrote.recall.scores import SamplingScheme
 
-__all__ = ["LogitStats", "logit_stats"]
+__all__ = ["LogitStats", "logit_stats", "two_largest"]
 
 _BLOCK = 64
 
@@ -70,7 +70,7 @@ def logit_stats(
     top = values[:, :1]
     near_tie = (values > top - tie_tolerance).sum(1) > 1
     argmax = ids.masked_fill(values < top, vocab).amin(1)
-    # As many exact ties at the very top as there are candidate blocks: look at the whole row.
+    # As many exact ties at the very top as there are candidates: look at the whole row.
     flat = (~complete & (values[:, keep - 1] == top.squeeze(1))).nonzero().squeeze(1)
     if len(flat):
         argmax[flat] = logits[flat].argmax(1)
@@ -78,9 +78,9 @@ def logit_stats(
     # A target below every candidate may have more tokens above it than the candidates show.
     deep = (target < values[:, keep - 1 : keep]).squeeze(1).nonzero().squeeze(1)
     if len(deep) == n:
-        rank = (logits > target).count_nonzero(1)
+        rank = (logits > target).sum(1, dtype=torch.int32).long()
     elif len(deep):
-        rank[deep] = (logits[deep] > target[deep]).count_nonzero(1)
+        rank[deep] = (logits[deep] > target[deep]).sum(1, dtype=torch.int32).long()
 
     plain = scheme.temperature == 1.0 and scheme.top_k is None and scheme.top_p is None
     if plain:
@@ -111,12 +111,26 @@ def logit_stats(
     )
 
 
+def two_largest(logits: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Find the largest logit of each row and the next one, equal where two tie.
+
+    Args:
+        logits: `[n, vocab]` with at least two columns.
+
+    Returns:
+        Two tensors `[n]`.
+    """
+    values = _largest(logits, 2)[0]
+    return values[:, 0], values[:, 1]
+
+
 def _largest(logits: torch.Tensor, k: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Find candidates that contain the k largest logits of each row.
 
     Returns:
-        Values `[n, c]` in descending order with c ≥ k, their ids `[n, c]`, and `[n]` whether the
-        candidates surely hold every logit that is at least the k-th largest, ties included.
+        Values `[n, c]` in descending order with c ≥ k, the k largest among them, their ids
+        `[n, c]`, and `[n]` whether they surely hold every logit that is at least the k-th largest,
+        ties included.
     """
     n, vocab = logits.shape
     blocks = vocab // _BLOCK
@@ -134,8 +148,9 @@ def _largest(logits: torch.Tensor, k: int) -> tuple[torch.Tensor, torch.Tensor, 
         tail = torch.arange(blocks * _BLOCK, vocab, device=logits.device)
         values = torch.cat([values, logits[:, blocks * _BLOCK :]], 1)
         ids = torch.cat([ids, tail.expand(n, -1)], 1)
-    values, order = values.sort(dim=1, descending=True)
-    complete = block_values[:, k] < values[:, k - 1]
+    values, order = values.topk(k + 1, dim=1)
+    kth = values[:, k - 1]
+    complete = (block_values[:, k] < kth) & (values[:, k] < kth)
     return values, ids.gather(1, order), complete
 
 

@@ -17,6 +17,7 @@ from byrote.models.cache import can_drop_rows
 from byrote.models.head import OutputHead, split_head
 from byrote.models.loading import LoadedModel
 from byrote.recall.extraction import first_miss
+from byrote.recall.logit_stats import two_largest
 from byrote.recall.scoring import Scorer, tie_tolerance
 from byrote.texts.passages import Passage
 
@@ -100,10 +101,10 @@ def _misses(
         hidden = head.backbone(here[:, fed:end], past_key_values=cache, use_cache=True)
         logits = head.head(hidden[:, -step:].flatten(0, 1)).float()
         targets = here[:, end - step + 1 : end + 1].flatten()
-        top = logits.max(1)
-        close = (logits >= top.values[:, None] - tolerance).sum(1) > 1
-        hit = (top.indices == targets).view(-1, step).cpu()
-        close = close.view(-1, step).cpu()
+        top, second = two_largest(logits)
+        # Where the target shares the top with another logit, it is doubtful, not yet a hit.
+        hit = (logits.gather(1, targets[:, None]).squeeze(1) >= top).view(-1, step).cpu()
+        close = (second >= top - tolerance).view(-1, step).cpu()
         first = torch.where(hit.all(1), step, hit.int().argmin(1))
         # A near tie matters up to the first miss: the miss itself, or a hit before it, may be one.
         reached = torch.arange(step) <= first[:, None]
