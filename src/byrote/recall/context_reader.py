@@ -31,6 +31,8 @@ __all__ = ["ContextReader", "Cut", "Readings"]
 # Tokens of local prefixes in one row: attention also looks (in vain) from each to all the others,
 # so that more is not better.
 _TOKENS_PER_PACK = 512
+# A row goes into another batch when it would fill less of its place than this.
+_LEAST_FILL = 0.8
 # As in scoring: rows of one product with the head, and logits that are reduced in cache.
 _ROWS_PER_PRODUCT = 128
 _LOGITS_PER_REDUCTION = 2**20
@@ -128,7 +130,7 @@ class ContextReader:
         """
         lengths = [len(c) + cut.length for cut, c in zip(cuts, contexts, strict=True)]
         readings = []
-        for batch in batches_by_length(lengths, self.batch_rows):
+        for batch in self._batches(lengths):
             readings.append(self._read_rows([cuts[i] for i in batch], [contexts[i] for i in batch]))
         return _join(readings)
 
@@ -152,6 +154,16 @@ class ContextReader:
             prefixes = [self._prefix(context, cut, k) for cut in some for k in cut.ks]
             readings.append(self._readings(some, states, prefixes))
         return _join(readings)
+
+    def _batches(self, lengths: Sequence[int]) -> Iterator[list[int]]:
+        """Indices of rows that go together; unless told how many, rows with little padding."""
+        for batch in batches_by_length(lengths, self.batch_rows):
+            start = 0
+            for place, index in enumerate(batch):
+                if self.batch_rows is None and lengths[index] < _LEAST_FILL * lengths[batch[start]]:
+                    yield batch[start:place]
+                    start = place
+            yield batch[start:]
 
     def _read_rows(self, cuts: Sequence[Cut], contexts: Sequence[Ids]) -> Readings:
         lines = [
