@@ -21,7 +21,7 @@ def plain_loss(model, sequences: Sequences, index: int) -> torch.Tensor:
 
 
 def plain_exposure(model, sequences: Sequences, config: ExposureConfig, **adam) -> list[float]:
-    """Train on all sequences at once, epoch by epoch; the losses before each step and at the end."""
+    """Train on all sequences at once; give the loss before each step and at the end."""
     model.eval()
     options = {"lr": config.lr, "weight_decay": config.weight_decay, **adam}
     optimizer = torch.optim.AdamW(model.parameters(), **options)

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from byrote.errors import InputError
-from byrote.models import RANDOM_FAMILIES, load
+from byrote.models import RANDOM_FAMILIES, hash_weights, load, twin
 from byrote.models.random_models import random_config
 
 
@@ -66,3 +66,38 @@ def test_without_one_there_is_no_tokenizer(random_model):
     loaded = random_model("gpt2")
     assert loaded.tokenizer is None
     assert loaded.bos_id is None
+
+
+@pytest.mark.parametrize("family", RANDOM_FAMILIES)
+def test_a_twin_is_what_the_library_itself_initialises(random_model, family):
+    loaded = random_model(family, seed=5)
+    own, fresh = twin(loaded, seed=3), load(f"random:{family}?seed=3")
+    assert own.weights_hash == fresh.weights_hash != loaded.weights_hash
+    assert type(own.model) is type(loaded.model)
+    assert not own.model.training
+
+
+def test_a_twin_changes_neither_its_model_nor_the_global_random_state(random_model):
+    loaded = random_model("llama")
+    before = hash_weights(loaded.model)
+    torch.manual_seed(7)
+    state = torch.random.get_rng_state()
+    own = twin(loaded, seed=1)
+    own.model.get_input_embeddings().weight.data.zero_()
+    own.model.config.vocab_size = 3
+    assert torch.equal(torch.random.get_rng_state(), state)
+    assert hash_weights(loaded.model) == before
+    assert loaded.model.config.vocab_size == 256
+
+
+def test_a_twin_has_the_dtype_the_bos_and_a_name_of_its_own():
+    loaded = load("random:llama", dtype="bfloat16")
+    loaded.bos_id = 9
+    own = twin(loaded, seed=4)
+    assert (own.dtype, own.bos_id, own.tokenizer) == (torch.bfloat16, 9, None)
+    assert own.source == "random:llama (random weights, seed 4)"
+
+
+def test_a_twin_with_a_negative_seed_is_refused(random_model):
+    with pytest.raises(InputError, match="seed -1"):
+        twin(random_model("llama"), seed=-1)

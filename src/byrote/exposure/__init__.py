@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from byrote.exposure.objectives import OBJECTIVES, find_objective
     from byrote.exposure.observers import BatchView, EpochView, Observer, Recorder, StepView
     from byrote.exposure.partial import PARTS, Selection, select
-    from byrote.exposure.processes import Processes, processes
+    from byrote.exposure.processes import Processes, join_processes
     from byrote.exposure.schedules import SCHEDULES, learning_rate, warmup_steps
     from byrote.exposure.sequences import IGNORED, Sequences
 
@@ -37,8 +37,8 @@ __all__ = [
     "StopRule",
     "expose",
     "find_objective",
+    "join_processes",
     "learning_rate",
-    "processes",
     "select",
     "warmup_steps",
 ]

@@ -25,7 +25,7 @@ from byrote.exposure.objectives import find_objective
 from byrote.exposure.observers import BatchView, EpochView, Observer, StepView
 from byrote.exposure.optimisers import adamw, load_state, state_tensors
 from byrote.exposure.partial import Selection
-from byrote.exposure.processes import processes
+from byrote.exposure.processes import join_processes
 from byrote.exposure.schedules import learning_rate
 from byrote.exposure.sequences import Sequences
 from byrote.progress import task
@@ -54,7 +54,7 @@ class Course:
         self.parameters = [p for p in model.parameters() if p.requires_grad]
         self.optimizer = adamw(self.parameters, config, optimizer)
         self.objective = find_objective(config.objective, config.objective_options)
-        self.processes = processes(self.device)
+        self.processes = join_processes(self.device)
         self.processes.same(self.parameters)
         # Without dropout, evaluation mode is training mode: one pass serves both.
         self.dropout = config.dropout == "model" and has_dropout(model)

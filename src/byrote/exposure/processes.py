@@ -12,7 +12,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
-__all__ = ["Processes", "processes"]
+__all__ = ["Processes", "join_processes"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +82,7 @@ class Processes:
             dist.barrier()
 
 
-def processes(device: torch.device | str = "cpu") -> Processes:
+def join_processes(device: torch.device | str = "cpu") -> Processes:
     """Join the processes that `accelerate launch` or `torchrun` started; else be the only one.
 
     Args:

@@ -5,8 +5,7 @@ from typing import TYPE_CHECKING
 from byrote._lazy import lazy
 
 if TYPE_CHECKING:
-    from byrote.exposure.objectives.next_token import next_token
     from byrote.exposure.objectives.registry import OBJECTIVES, Objective, find_objective
 
 __getattr__, __dir__ = lazy(__name__)
-__all__ = ["OBJECTIVES", "Objective", "find_objective", "next_token"]
+__all__ = ["OBJECTIVES", "Objective", "find_objective"]
