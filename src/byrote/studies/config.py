@@ -42,7 +42,7 @@ def override(config: C, values: Mapping[str, Any]) -> C:
         InputError: A field is unknown, or a value does not fit it.
     """
     for name, value in values.items():
-        config = _set(config, name, name.split("."), value, type(config))
+        config = _set(config, name, name.split("."), value, type(config), config)
     return config
 
 
@@ -102,8 +102,8 @@ def _items(value: Any) -> list[tuple[str, Any]]:
     return []
 
 
-def _set(holder: Any, name: str, path: list[str], value: Any, hint: Any) -> Any:
-    """`holder` with the field at `path` replaced."""
+def _set(holder: Any, name: str, path: list[str], value: Any, hint: Any, root: Any) -> Any:
+    """`holder`, a part of `root`, with the field at `path` replaced."""
     if not path:
         try:
             return read_value(value, hint)
@@ -113,13 +113,16 @@ def _set(holder: Any, name: str, path: list[str], value: Any, hint: Any) -> Any:
     if dataclasses.is_dataclass(holder) and not isinstance(holder, type):
         hints = hints_of(type(holder))
         if key not in hints:
-            raise InputError(_unknown(name, key, path, list(hints)))
-        changed = _set(getattr(holder, key), name, rest, value, hints[key])
+            raise InputError(_unknown(name, key, path, list(hints), root))
+        changed = _set(getattr(holder, key), name, rest, value, hints[key], root)
         return dataclasses.replace(holder, **{key: changed})
     if isinstance(holder, Mapping):
         if rest and key not in holder:
-            raise InputError(_unknown(name, key, path, [str(k) for k in holder]))
-        return {**holder, key: _set(holder.get(key), name, rest, value, item_hint(hint, holder))}
+            raise InputError(_unknown(name, key, path, [str(k) for k in holder], root))
+        return {
+            **holder,
+            key: _set(holder.get(key), name, rest, value, item_hint(hint, holder), root),
+        }
     if isinstance(holder, tuple):
         if not key.isdigit() or int(key) >= len(holder):
             raise InputError(
@@ -128,13 +131,15 @@ def _set(holder: Any, name: str, path: list[str], value: Any, hint: Any) -> Any:
                 else f"{name}: the tuple is empty, so it has no item {key!r}"
             )
         i = int(key)
-        changed = _set(holder[i], name, rest, value, item_hint(hint, holder, i))
+        changed = _set(holder[i], name, rest, value, item_hint(hint, holder, i), root)
         return (*holder[:i], changed, *holder[i + 1 :])
     raise InputError(f"{name}: there is no field {key!r} in {shown(holder)}, which has no fields")
 
 
-def _unknown(name: str, key: str, path: list[str], known: list[str]) -> str:
-    near = difflib.get_close_matches(key, known, n=3, cutoff=0.5)
+def _unknown(name: str, key: str, path: list[str], known: list[str], root: Any) -> str:
+    # The right name in the wrong place is likelier meant than a similar name in this one.
+    near = [full for full in field_names(root) if full.rpartition(".")[2] == path[-1]][:3]
+    near = near or difflib.get_close_matches(key, known, n=3)
     before = ".".join(name.split(".")[: -len(path)])
     where = f" in {before}" if before else ""
     hint = f"did you mean {' or '.join(near)}?" if near else f"known are: {', '.join(known)}"

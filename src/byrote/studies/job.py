@@ -12,7 +12,6 @@ import polars as pl
 
 from byrote import progress
 from byrote.errors import ByroteError, InputError
-from byrote.report import load_study_data, study_page, write_run_page
 from byrote.runs import Failure, Results, Run, Work, now, write_parquet
 from byrote.runs.engines import check_engine, default_workers, run_works
 from byrote.studies.base import Study
@@ -251,6 +250,9 @@ def _tidy(run: Run, study: Study, config: Any) -> None:
 
 
 def _draw(run: Run, study: Study, config: Any) -> Path:
+    # Imported late: the charts' libraries are slow to load, and only a finished run needs them.
+    from byrote.report import load_study_data, study_page, write_run_page
+
     data = load_study_data(run.folder)
     sections = study.sections(data, config) if study.sections else ()
     facts = study.facts(data, config) if study.facts else None
