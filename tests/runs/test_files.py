@@ -46,6 +46,51 @@ def test_a_full_disk_is_named_and_the_old_file_stays(tmp_path, monkeypatch):
     assert json.loads(path.read_text()) == {"a": 1}
 
 
+needs_a_full_device = pytest.mark.skipif(
+    not os.path.exists("/dev/full"), reason="no device that is always full"
+)
+
+
+@needs_a_full_device
+def test_a_table_that_does_not_fit_is_the_disk_s_fault(tmp_path):
+    path = tmp_path / "t.parquet"
+    write_parquet(path, pl.DataFrame({"x": [1]}))
+    (tmp_path / f".t.parquet.{os.getpid()}.tmp").symlink_to("/dev/full")
+    with pytest.raises(ByroteError, match=r"t\.parquet: the disk is full"):
+        write_parquet(path, pl.DataFrame({"x": range(100_000)}))
+    assert pl.read_parquet(path)["x"].to_list() == [1]
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_part_that_does_not_fit_leaves_the_others(tmp_path, monkeypatch):
+    parts = Parts(tmp_path)
+    parts.write(0, {"t": pl.DataFrame({"x": [1]})})
+
+    def full(*_, **__):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patch:
+        patch.setattr("pathlib.Path.mkdir", full)
+        with pytest.raises(ByroteError, match=r"000001: the disk is full"):
+            parts.write(1, {"t": pl.DataFrame({"x": [2]})})
+        with pytest.raises(ByroteError, match=r"new/a\.json: the disk is full"):
+            write_json(tmp_path / "new" / "a.json", {})
+    with monkeypatch.context() as patch:
+        patch.setattr("pyarrow.parquet.write_table", full)
+        with pytest.raises(ByroteError, match="the disk is full"):
+            parts.write(1, {"t": pl.DataFrame({"x": [2]})})
+    assert parts.done() == {0}
+
+
+def test_tables_keep_their_columns(tmp_path):
+    frame = pl.DataFrame(
+        {"a": ["x", None], "b": [1.5, float("inf")], "c": [[1], []], "d": [None, True]}
+    ).with_columns(e=pl.Series([1, None], dtype=pl.Int32))
+    write_parquet(tmp_path / "t.parquet", frame)
+    assert pl.read_parquet(tmp_path / "t.parquet").equals(frame)
+    assert pl.read_parquet_schema(tmp_path / "t.parquet") == frame.schema
+
+
 def test_json_refuses_what_json_cannot_say(tmp_path):
     with pytest.raises(ValueError, match="JSON"):
         write_json(tmp_path / "a.json", {"a": float("nan")})

@@ -104,3 +104,16 @@ def test_a_note_is_kept_once(tmp_path):
     run.note("three records are too short")
     run.note("three records are too short")
     assert Run.open(tmp_path).info["notes"] == ["three records are too short"]
+
+
+def test_a_folder_that_cannot_be_made_is_named(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match=r"written to .*file/run: Not a directory.* --out"):
+        Run.start(tmp_path / "file" / "run", "audit", {})
+
+
+def test_what_another_process_changed_is_read_before_work(tmp_path):
+    run = Run.start(tmp_path, "audit", {})
+    Run.open(tmp_path).update(status="done")
+    with run.locked():
+        assert run.done

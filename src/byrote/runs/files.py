@@ -16,7 +16,27 @@ from byrote.errors import ByroteError
 if TYPE_CHECKING:
     import polars as pl
 
-__all__ = ["replacing", "sync_folder", "write_json", "write_parquet"]
+__all__ = ["full_disk_explained", "replacing", "sync_folder", "write_json", "write_parquet"]
+
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+
+
+@contextmanager
+def full_disk_explained(path: Path) -> Iterator[None]:
+    """Say in one message that `path` could not be written because the disk is full.
+
+    Raises:
+        ByroteError: The disk, or the user's share of it, is full.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _FULL:
+            raise
+        raise ByroteError(
+            f"cannot write {path}: the disk is full ({_free(path.parent)} free). Free some "
+            "space and continue with `byrote resume`; what was finished is kept"
+        ) from error
 
 
 @contextmanager
@@ -32,21 +52,15 @@ def replacing(path: Path) -> Iterator[Path]:
     Raises:
         ByroteError: The disk is full; `path` is as it was before.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        yield temporary
-        with temporary.open("rb") as file:
-            os.fsync(file.fileno())
-        temporary.replace(path)
-        sync_folder(path.parent)
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise ByroteError(
-                f"cannot write {path}: the disk is full ({_free(path.parent)} free). Free some "
-                "space and continue with `byrote resume`; what was finished is kept"
-            ) from error
-        raise
+        with full_disk_explained(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            yield temporary
+            with temporary.open("rb") as file:
+                os.fsync(file.fileno())
+            temporary.replace(path)
+            sync_folder(path.parent)
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -71,9 +85,14 @@ def write_json(path: Path, value: Any) -> None:
 
 def write_parquet(path: Path, frame: pl.DataFrame) -> None:
     """Write a table as Parquet, whole or not at all."""
+    import pyarrow.parquet as pq
+
     with replacing(path) as temporary:
-        frame.write_parquet(temporary, compression="zstd", statistics=True)
+        # Not polars' own writer: it does not say of an error of the disk which one it was.
+        pq.write_table(frame.to_arrow(), temporary, compression="zstd")
 
 
 def _free(folder: Path) -> str:
+    while not folder.exists():
+        folder = folder.parent
     return f"{shutil.disk_usage(folder).free / 2**20:,.0f} MiB"

@@ -49,7 +49,8 @@ class Run:
             **more: Further fields for a new `run.json`.
 
         Raises:
-            InputError: `folder` holds something else, which is never overwritten.
+            InputError: `folder` holds something else, which is never overwritten, or nothing may be
+                written there.
         """
         if folder.exists() and not folder.is_dir():
             raise InputError(f"{folder} is a file; give a new folder for the run")
@@ -79,8 +80,9 @@ class Run:
             "notes": [],
             **more,
         }
-        folder.mkdir(parents=True, exist_ok=True)
-        write_json(folder / "run.json", info)
+        with _writable(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+            write_json(folder / "run.json", info)
         return cls(folder, info)
 
     @classmethod
@@ -138,10 +140,15 @@ class Run:
     def locked(self) -> Iterator[None]:
         """Keep other processes from working on this run at the same time.
 
+        What another process has changed meanwhile is read first: `info` is as it is on disk.
+
         Raises:
             ByroteError: Another process holds the run.
+            InputError: Nothing may be written in the folder.
         """
-        with (self.folder / ".lock").open("a+") as file:
+        with _writable(self.folder):
+            file = (self.folder / ".lock").open("a+")
+        with file:
             if not _lock(file.fileno()):
                 file.seek(0)
                 holder = file.read().strip() or "another process"
@@ -151,7 +158,19 @@ class Run:
             file.truncate(0)
             file.write(f"process {os.getpid()}")
             file.flush()
+            self.info = self.open(self.folder).info
             yield
+
+
+@contextmanager
+def _writable(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        reason = os.strerror(error.errno) if error.errno else str(error)
+        raise InputError(
+            f"nothing can be written to {folder}: {reason}. Give another --out folder"
+        ) from error
 
 
 def _lock(handle: int) -> bool:

@@ -10,7 +10,7 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from byrote.runs.files import replacing, sync_folder, write_parquet
+from byrote.runs.files import full_disk_explained, replacing, sync_folder, write_parquet
 
 if TYPE_CHECKING:
     import polars as pl
@@ -35,16 +35,21 @@ class Parts:
         return {int(p.name) for p in self.folder.iterdir() if p.name.isdigit()}
 
     def write(self, index: int, tables: dict[str, pl.DataFrame]) -> None:
-        """Keep one part: all its tables or none of them."""
+        """Keep one part: all its tables or none of them.
+
+        Raises:
+            ByroteError: The disk is full; the parts that are there stay.
+        """
         final = self.folder / f"{index:06d}"
         temporary = self.folder / f".{index:06d}.tmp"
         shutil.rmtree(temporary, ignore_errors=True)
-        temporary.mkdir(parents=True)
-        for name, frame in tables.items():
-            write_parquet(temporary / f"{name}.parquet", frame)
-        sync_folder(temporary)
-        temporary.rename(final)
-        sync_folder(self.folder)
+        with full_disk_explained(final):
+            temporary.mkdir(parents=True)
+            for name, frame in tables.items():
+                write_parquet(temporary / f"{name}.parquet", frame)
+            sync_folder(temporary)
+            temporary.rename(final)
+            sync_folder(self.folder)
 
     def join(self, table: str, target: Path, count: int) -> None:
         """Write parts 0 … count − 1 of a table as one file, a part at a time in memory."""
