@@ -2,6 +2,8 @@
 
 import time
 
+import pytest
+
 from byrote import progress
 
 
@@ -25,3 +27,41 @@ def test_long_work_is_announced_and_short_work_is_not(capsys):
     assert lines[0] == "Long …"
     assert lines[1].startswith("Long: done (1.")
     assert len(lines) == 2
+
+
+@pytest.mark.parametrize(
+    ("done", "total", "seconds", "text"),
+    [
+        (0.0, 10.0, 50.0, ""),
+        (5.0, 10.0, 0.5, ""),
+        (10.0, 10.0, 50.0, ""),
+        (5.0, 10.0, 50.0, ", about 50 s left"),
+        (1.0, 10.0, 60.0, ", about 9 min left"),
+        (1.0, 100.0, 600.0, ", about 16.5 h left"),
+    ],
+)
+def test_the_time_left_follows_the_weight_done(done, total, seconds, text):
+    assert progress.time_left(done, total, seconds) == text
+
+
+def test_parts_of_unequal_weight_are_told_in_plain_lines(capsys):
+    progress.show()
+    try:
+        with progress.weighted("Running cells", 3, 30.0) as tell:
+            tell(0, 0.0, 0.0)
+            tell(1, 10.0, 5.0)
+            tell(1, 15.0, 15.0)
+            tell(3, 30.0, 16.0)
+    finally:
+        progress.show(False)
+    assert capsys.readouterr().err.splitlines() == [
+        "Running cells: 0 of 3 (0 s)",
+        "Running cells: 1 of 3, about 15 s left (15 s)",
+        "Running cells: 3 of 3 (16 s)",
+    ]
+
+
+def test_weighted_parts_are_silent_until_asked_for(capsys):
+    with progress.weighted("Running cells", 3, 30.0) as tell:
+        tell(3, 30.0, 16.0)
+    assert capsys.readouterr().err == ""

@@ -102,6 +102,8 @@ def build_app(words: Sequence[str]) -> App:
         help_epilogue=_EXAMPLES,
         version=__version__,
         help_format="plaintext",
+        # `main` says what was kept, and gives the exit code.
+        suppress_keyboard_interrupt=False,
     )
     for name, (target, line, examples) in _COMMANDS.items():
         text = None if name in words[:1] else line

@@ -200,7 +200,7 @@ def _work(
     clock = _Clock(run, works, results)
     try:
         with progress.weighted("Running cells", len(works), clock.weight) as show:
-            clock.show = show
+            clock.start(show)
             failures = run_works(
                 works,
                 run.folder,
@@ -284,7 +284,12 @@ class _Clock:
         self._ended = len(finished)
         self._weights: dict[str, float] = {}
         self.weight = sum(work.cost for work in works if work.id not in finished)
-        self.show: Any = lambda *_: None
+        self._show: Any = lambda *_: None
+
+    def start(self, show: Any) -> None:
+        """Show the progress from here on."""
+        self._show = show
+        self._tell()
 
     def advance(self, work: Work, fraction: float) -> None:
         """Take the finished fraction of a running cell."""
@@ -312,7 +317,7 @@ class _Clock:
 
     def _tell(self) -> None:
         seconds = time.monotonic() - self._began
-        self.show(self._ended, sum(self._weights.values()), seconds)
+        self._show(self._ended, sum(self._weights.values()), seconds)
 
 
 def _require_done(run: Run) -> None:
