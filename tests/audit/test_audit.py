@@ -184,6 +184,20 @@ def test_a_held_out_source_is_a_control(parrot, secrets_file, tmp_path):
     assert summary_of(run, "extractable")["value"] == 1.0
 
 
+@pytest.mark.parametrize("options", [{}, {"generate": True}, {"verdict_only": True}])
+def test_ids_need_no_tokenizer(tmp_path, options):
+    path = tmp_path / "ids.jsonl"
+    rng = np.random.default_rng(0)
+    rows = [{"input_ids": rng.integers(0, 256, 40).tolist(), "prefix_len": 25} for _ in range(6)]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    config = AuditConfig(model="random:gpt2", texts=(str(path),), **options)
+    run = run_audit(config, out=tmp_path / "run")
+    shown = pl.read_parquet(run.table("passages")).filter(~pl.col("is_control"))
+    wanted = {"".join(f"⟨{i}⟩" for i in row["input_ids"][25:]) for row in rows}
+    assert set(shown["suffix_text"]) == wanted
+    assert (run.folder / "report.html").exists()
+
+
 def test_a_run_killed_again_and_again_ends_the_same(parrot, tmp_path, secrets):
     """SIGKILL at random moments, many times, against a run that was never killed."""
     path = tmp_path / "texts.jsonl"

@@ -3,6 +3,8 @@
 import pytest
 import torch
 
+from byrote.errors import ByroteError
+from byrote.models import load
 from byrote.recall import Scorer, continuations, first_misses
 from tests.recall.passages import follow, random_passages
 
@@ -97,3 +99,30 @@ def test_a_recited_suffix_is_not_generated(random_model, monkeypatch):
     monkeypatch.setattr("byrote.recall.generation._end_ids", lambda _: set())
     written = continuations(loaded, passages, scores)
     assert written == [p.suffix_ids.tolist() for p in passages]
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+@pytest.mark.parametrize(
+    ("dtype", "way_out"), [("float32", "weights are damaged"), ("float16", "--dtype bfloat16 or")]
+)
+def test_logits_that_are_not_finite_are_no_verdict(value, dtype, way_out):
+    loaded = load("random:llama", dtype=dtype)
+    loaded.model.get_output_embeddings().weight.data[7] = value
+    passages = random_passages(3, loaded.vocab_size, seed=1)
+    message = f"random:llama gives logits .* passage 'p[0-2]' in {dtype}: .*{way_out}"
+    with pytest.raises(ByroteError, match=message):
+        Scorer(loaded).score(passages)
+    with pytest.raises(ByroteError, match=message):
+        first_misses(loaded, passages)
+
+
+def test_a_token_that_is_excluded_is_no_error():
+    loaded = load("random:llama")
+    passages = random_passages(2, loaded.vocab_size, seed=1)
+    hook = loaded.model.get_output_embeddings().register_forward_hook(
+        lambda _, __, out: out.index_fill(-1, torch.tensor([3]), -torch.inf)
+    )
+    try:
+        assert len(first_misses(loaded, passages)) == len(Scorer(loaded).score(passages)) == 2
+    finally:
+        hook.remove()

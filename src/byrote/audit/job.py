@@ -17,6 +17,7 @@ from byrote.audit.plan import Sources, open_sources, read_plan, write_plan
 from byrote.audit.rows import part_tables
 from byrote.errors import ByroteError, InputError
 from byrote.models.loading import LoadedModel, load
+from byrote.models.memory import keep_freed_memory
 from byrote.models.source import parse_source
 from byrote.progress import task
 from byrote.recall.scoring import Scorer, tie_tolerance

@@ -115,5 +115,5 @@ class _TokenNames:
 
     def __call__(self, token: int) -> str:
         if token not in self._known:
-            self._known[token] = self._tokenizer.decode([token], skip_special_tokens=False)
+            self._known[token] = token_pieces(self._tokenizer, [token])[0]
         return self._known[token]

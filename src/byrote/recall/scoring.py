@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import torch
 
-from byrote.errors import InputError
+from byrote.errors import ByroteError, InputError
 from byrote.models.head import OutputHead, split_head
 from byrote.models.loading import LoadedModel
 from byrote.recall.logit_stats import LogitStats, logit_stats
@@ -75,6 +75,7 @@ class Scorer:
 
         Raises:
             InputError: A passage has no suffix, or neither a prefix nor a leading token.
+            ByroteError: The model's logits are not finite.
         """
         results: list[Scores | None] = [None] * len(passages)
         for indices, scores in self.stream(passages):
@@ -122,6 +123,10 @@ class Scorer:
             targets.append(tokens[passage.prefix_len :])
         stats = self._stats(ids, torch.cat(rows), torch.cat(columns), torch.cat(targets))
         lengths = [p.suffix_len for p in batch]
+        # One logit that is NaN or infinite makes the log-probability of every token there NaN.
+        for passage, logprob in zip(batch, stats.logprob.split(lengths), strict=True):
+            if logprob.isnan().any():
+                raise not_finite(passage, self.loaded)
         tied = [row for row, near in enumerate(stats.near_tie.split(lengths)) if near.any()]
         return _unpack(stats, lengths), tied
 
@@ -162,6 +167,16 @@ def tie_tolerance(dtype: torch.dtype) -> float:
     separates the two; the audit then says that verdicts may depend on the batch.
     """
     return _TIE_TOLERANCE.get(dtype, 0.0)
+
+
+def not_finite(passage: Passage, loaded: LoadedModel) -> ByroteError:
+    """The error for a passage whose logits are NaN or infinite."""
+    wider = {torch.float16: "bfloat16 or float32", torch.bfloat16: "float32"}.get(loaded.dtype)
+    way_out = f"give --dtype {wider}" if wider else "its weights are damaged, or not those it needs"
+    return ByroteError(
+        f"{loaded.source} gives logits that are not finite for passage {passage.id!r} in "
+        f"{str(loaded.dtype).removeprefix('torch.')}: {way_out}"
+    )
 
 
 def batches_by_length(lengths: Sequence[int], batch_size: int | None) -> Iterator[list[int]]:

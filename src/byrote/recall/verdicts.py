@@ -18,7 +18,7 @@ from byrote.models.head import OutputHead, split_head
 from byrote.models.loading import LoadedModel
 from byrote.recall.extraction import first_miss
 from byrote.recall.logit_stats import two_largest
-from byrote.recall.scoring import Scorer, tie_tolerance
+from byrote.recall.scoring import Scorer, not_finite, tie_tolerance
 from byrote.texts.passages import Passage
 
 __all__ = ["first_misses"]
@@ -47,6 +47,9 @@ def first_misses(
     Returns:
         For each passage the index of the first suffix token that is not the argmax; equal to its
         `suffix_len` where the suffix is recited in full (then it is extractable).
+
+    Raises:
+        ByroteError: The model's logits are not finite.
     """
     scorer = Scorer(loaded, batch_size=batch_size, lead=lead)
     head = split_head(loaded.model)
@@ -68,7 +71,9 @@ def first_misses(
                     dtype=torch.long,
                     device=loaded.device,
                 )
-                misses, unsure = _misses(loaded, head, ids, len(scorer.lead) + prefix)
+                misses, unsure, finite = _misses(loaded, head, ids, len(scorer.lead) + prefix)
+                if not all(finite):
+                    raise not_finite(passages[batch[finite.index(False)]], loaded)
                 for index, miss, near in zip(batch, misses, unsure, strict=True):
                     results[index] = miss
                     if near:
@@ -80,16 +85,18 @@ def first_misses(
 
 def _misses(
     loaded: LoadedModel, head: OutputHead, ids: torch.Tensor, prefix: int
-) -> tuple[list[int], list[bool]]:
+) -> tuple[list[int], list[bool], list[bool]]:
     """Score a batch step by step, dropping rows at their first miss.
 
     Returns:
-        The first miss of each row, and whether a near tie could have decided it.
+        The first miss of each row, whether a near tie could have decided it, and whether all
+        logits up to it were finite.
     """
     rows, width = ids.shape
     suffix = width - prefix
     misses = torch.full((rows,), suffix)
     unsure = torch.zeros(rows, dtype=torch.bool)
+    finite = torch.ones(rows, dtype=torch.bool)
     alive = torch.arange(rows)
     cache = DynamicCache(config=loaded.model.config)
     tolerance = tie_tolerance(loaded.dtype)
@@ -105,6 +112,7 @@ def _misses(
         # Where the target shares the top with another logit, it is doubtful, not yet a hit.
         hit = (logits.gather(1, targets[:, None]).squeeze(1) >= top).view(-1, step).cpu()
         close = (second >= top - tolerance).view(-1, step).cpu()
+        finite[alive] &= top.isfinite().view(-1, step).cpu().all(1)
         first = torch.where(hit.all(1), step, hit.int().argmin(1))
         # A near tie matters up to the first miss: the miss itself, or a hit before it, may be one.
         reached = torch.arange(step) <= first[:, None]
@@ -117,4 +125,4 @@ def _misses(
             alive = alive[keep]
             if len(alive) and scored < suffix:
                 cache.batch_select_indices(keep.to(ids.device))
-    return misses.tolist(), unsure.tolist()
+    return misses.tolist(), unsure.tolist(), finite.tolist()

@@ -16,16 +16,20 @@ def token_pieces(tokenizer: Any, ids: Sequence[int]) -> list[str]:
     """Decode ids into one piece of text a token, for display only.
 
     A token that holds only a part of a character gets an empty piece; the character appears with
-    the token that completes it.
+    the token that completes it. Some byte-fallback tokenizers decode each byte that is part of no
+    whole character to a mark of its own; how many marks then stand for a broken character depends
+    on its neighbours, so there the pieces may hold other marks than the text decoded at once.
 
     Args:
-        tokenizer: A Hugging Face tokenizer.
+        tokenizer: A Hugging Face tokenizer; None shows each id as `⟨id⟩`.
         ids: Token ids `[tokens]`.
 
     Returns:
-        As many pieces as ids; joined, they are the decoded text.
+        As many pieces as ids; joined, they are the decoded text, but for broken characters.
     """
     ids = [int(i) for i in ids]
+    if tokenizer is None:
+        return [f"⟨{i}⟩" for i in ids]
     pieces: list[str] = []
     # Decoding starts at `start`, whose text is known up to `shown`: a tokenizer may treat the first
     # token of a text specially (a dropped space), so a token is never decoded without company.
