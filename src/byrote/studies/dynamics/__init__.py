@@ -1,0 +1,21 @@
+"""Study `dynamics`: how memorisation comes about under repeated exposure (2407.19262)."""
+
+from byrote.studies.base import Paper, Study
+from byrote.studies.dynamics.config import DynamicsConfig, check
+from byrote.studies.dynamics.plan import cells
+from byrote.studies.dynamics.presets import PRESETS
+
+__all__ = ["STUDY"]
+
+STUDY = Study(
+    name="dynamics",
+    title="How memorisation comes about under repeated exposure",
+    paper=Paper(
+        "2407.19262",
+        "Understanding Memorisation in LLMs: Dynamics, Influencing Factors, and Implications",
+    ),
+    config_type=DynamicsConfig,
+    presets=PRESETS,
+    check=check,
+    cells=cells,
+)

@@ -1,0 +1,140 @@
+"""What every cell of the study begins with: the model, its alphabet, the source of its strings."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from byrote.errors import InputError
+from byrote.exposure import ExposureConfig
+from byrote.models import LoadedModel, keep_freed_memory, load, parse_source
+from byrote.models.random_models import twin
+from byrote.texts.alphabets import Alphabet, letters_alphabet, random_token_alphabet
+from byrote.texts.markov_chains import markov
+from byrote.texts.seeds import derive_seed
+from byrote.texts.strings import StringSource, skewed, uniform
+
+__all__ = [
+    "bos_of",
+    "exposure_config",
+    "load_model",
+    "make_alphabet",
+    "make_source",
+    "other_alphabet",
+    "parameters_of",
+]
+
+# Of all byte-level models here; bytes are token ids, as in ByT5 without its offset.
+BYTE_BOS = 256
+
+
+def load_model(model: Mapping[str, Any], init_seed: int) -> LoadedModel:
+    """Load a model of the config in float32, or its twin with fresh random weights.
+
+    Args:
+        model: The fields of a `ModelConfig`.
+        init_seed: Of the random weights.
+    """
+    keep_freed_memory()
+    loaded = load(model["source"], dtype="float32")
+    return twin(loaded, init_seed) if model["init"] == "random" else loaded
+
+
+def bos_of(loaded: LoadedModel, how: str) -> int | None:
+    """The token put in front of a string, if any.
+
+    Raises:
+        InputError: One is insisted on and the model has none.
+    """
+    if how == "never":
+        return None
+    bos = getattr(loaded.tokenizer, "bos_token_id", None)
+    if bos is None:
+        bos = getattr(loaded.model.config, "bos_token_id", None)
+    if isinstance(bos, int) and 0 <= bos < loaded.vocab_size:
+        return bos
+    if how == "always":
+        raise InputError(f'bos = "always": {loaded.source} has no BOS token; use auto or never')
+    return None
+
+
+def make_alphabet(loaded: LoadedModel, letters: int, how: str, seed: int) -> Alphabet:
+    """The letters of a string: Latin ones, or arbitrary single tokens.
+
+    Raises:
+        InputError: The tokenizer has no single token for a letter, or too few tokens.
+    """
+    if how == "letters" or (how == "auto" and loaded.tokenizer is not None):
+        return letters_alphabet(loaded.tokenizer, letters)
+    bos = bos_of(loaded, "auto")
+    return random_token_alphabet(
+        loaded.vocab_size,
+        letters,
+        derive_seed(seed, "alphabet"),
+        exclude=() if bos is None else (bos,),
+        tokenizer=loaded.tokenizer,
+    )
+
+
+def other_alphabet(loaded: LoadedModel, alphabet: Alphabet, seed: int) -> Alphabet:
+    """As many other single tokens, none of which is in `alphabet`."""
+    bos = bos_of(loaded, "auto")
+    barred = {*alphabet.ids, *(() if bos is None else (bos,))}
+    return random_token_alphabet(
+        loaded.vocab_size,
+        alphabet.size,
+        derive_seed(seed, "other alphabet"),
+        exclude=barred,
+        tokenizer=loaded.tokenizer,
+    )
+
+
+def make_source(alphabet: Alphabet, distribution: str, level: float, seed: int) -> StringSource:
+    """Where strings come from.
+
+    Args:
+        alphabet: Their letters.
+        distribution: `uniform`, `skewed` or `markov`.
+        level: Nats per letter of `skewed`, entropy rate of `markov`; nothing to `uniform`.
+        seed: Of the transitions of `markov`.
+    """
+    if distribution == "uniform":
+        return uniform(alphabet)
+    if distribution == "skewed":
+        return skewed(alphabet, level)
+    return markov(alphabet, 1, level, derive_seed(seed, "markov"))
+
+
+def exposure_config(
+    training: Mapping[str, Any], lr: float, *, epochs: int, part: str, seed: int
+) -> ExposureConfig:
+    """How a string is shown, from the fields of a `TrainingConfig`."""
+    return ExposureConfig(
+        epochs=epochs,
+        lr=lr,
+        schedule=training["schedule"],
+        warmup=training["warmup"],
+        weight_decay=training["weight_decay"],
+        clip=training["clip"],
+        precision=training["precision"],
+        dropout=training["dropout"],
+        checkpoint_every=training["checkpoint_every"],
+        trainable=part,
+        seed=seed,
+    )
+
+
+def parameters_of(source: str) -> float:
+    """Guess a model's parameters from its name, to estimate cost without loading it."""
+    parsed = parse_source(source)
+    if parsed.kind == "random":
+        options = dict(parsed.options)
+        width = int(options.get("hidden_size", 64))
+        layers = int(options.get("num_hidden_layers", 2))
+        return layers * 12.0 * width**2 + 2.0 * width * int(options.get("vocab_size", 256))
+    found = re.findall(r"(\d+(?:\.\d+)?)(m|b)(?![a-z0-9])", source.lower())
+    if not found:
+        return 1e8
+    number, unit = found[-1]
+    return float(number) * (1e6 if unit == "m" else 1e9)
