@@ -7,8 +7,10 @@ distribution over the alphabet A only.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -18,9 +20,11 @@ from byrote.errors import InputError
 
 __all__ = ["LetterMeasures", "letter_measures"]
 
-# Logits that are reduced together: few enough to stay in a processor's cache from pass to pass.
-_LOGITS_AT_ONCE = 2**18
-_BLOCK = 64
+# Logits that are reduced together: few enough to stay in a processor's cache from pass to pass. An
+# accelerator wants many.
+_LOGITS_AT_ONCE = 2**17
+_LOGITS_AT_ONCE_ELSEWHERE = 2**26
+_FEW_ROWS = 16
 
 _Float = NDArray[np.float64]
 
@@ -65,9 +69,11 @@ class LetterMeasures:
         """
         n = int(self.asked.sum())
         result: dict[str, float] = {}
-        for name in self.__slots__[1:]:
-            values = getattr(self, name)[self.asked]
-            result["accuracy" if name == "hit" else name] = float(values.mean()) if n else np.nan
+        for name in self.__slots__:
+            if name != "asked":
+                values = getattr(self, name)[self.asked]
+                key = "accuracy" if name == "hit" else name
+                result[key] = float(values.mean()) if n else math.nan
         return result
 
     def each(self) -> list[LetterMeasures]:
@@ -76,6 +82,22 @@ class LetterMeasures:
             LetterMeasures(**{name: getattr(self, name)[row] for name in self.__slots__})
             for row in range(len(self.asked))
         ]
+
+
+class _Reduced(NamedTuple):
+    """Of each row of logits z, on the CPU and in float64: everything that needs the whole row.
+
+    Attributes:
+        top: The maximum m.
+        hit: bool, whether the target is the argmax.
+        log_mass: log Σ exp(z - m).
+        mean: Mean of z - m under the softmax.
+    """
+
+    top: torch.Tensor
+    hit: torch.Tensor
+    log_mass: torch.Tensor
+    mean: torch.Tensor
 
 
 @torch.no_grad()
@@ -107,29 +129,24 @@ def letter_measures(
     vocab = logits.shape[-1]
     ids, wanted = _checked(logits, targets, alphabet_ids)
     size = len(ids)
-    few = chunk_rows or max(1, _LOGITS_AT_ONCE // vocab)
+    at_once = _LOGITS_AT_ONCE if logits.device.type == "cpu" else _LOGITS_AT_ONCE_ELSEWHERE
+    few = chunk_rows or max(1, at_once // vocab)
     letters = logits.index_select(-1, ids).reshape(-1, size)
     target = logits.gather(-1, wanted.clamp_min(0).unsqueeze(-1)).reshape(-1)
-    flat = wanted.reshape(-1)
-    tops, argmaxes, log_masses, means = _reduce(logits, few)
-    double = torch.float64
-    top, log_mass, mean = (
-        torch.cat(parts).to("cpu", double) for parts in (tops, log_masses, means)
-    )
+    row = _reduce(logits, wanted.reshape(-1), target, few)
     shape = tuple(wanted.shape)
-    asked = (flat >= 0).cpu().numpy()
-    hit = (torch.cat(argmaxes) == flat).cpu().numpy()
+    asked = (wanted >= 0).cpu().numpy()
 
     # From here on everything is small, [rows, ℓ], and in float64.
-    below = letters.to("cpu", double) - top[:, None]
-    logp = (below - log_mass[:, None]).numpy().reshape(*shape, size)
+    below = letters.to("cpu", torch.float64) - row.top[:, None]
+    logp = (below - row.log_mass[:, None]).numpy().reshape(*shape, size)
     on_letters = torch.log_softmax(below, 1).numpy().reshape(*shape, size)
     q = np.exp(on_letters)
-    loss = (log_mass - (target.to("cpu", double) - top)).clamp_min_(0.0).numpy()
+    loss = row.log_mass - (target.to("cpu", torch.float64) - row.top)
     values = {
-        "loss": loss,
+        "loss": loss.clamp_min_(0.0).numpy(),
         "mass": np.minimum(np.exp(logp).sum(-1), 1.0),
-        "entropy": (log_mass - mean).clamp_min_(0.0).numpy(),
+        "entropy": (row.log_mass - row.mean).clamp_min_(0.0).numpy(),
         "entropy_letters": -_times(q, on_letters).sum(-1) + 0.0,
     }
     for name, given in (("source", source_probs), ("empirical", empirical_probs)):
@@ -138,78 +155,59 @@ def letter_measures(
             log_p = np.log(p)
         values[f"kl_model_{name}"] = _times(q, on_letters - log_p).sum(-1)
         values[f"kl_{name}_model"] = _entropy_terms(p) - _times(p, logp).sum(-1)
-    nothing = ~asked.reshape(shape)
-    for name, value in values.items():
-        value = np.array(np.broadcast_to(value.reshape(shape), shape))
-        value[nothing] = np.nan
-        values[name] = value
-    return LetterMeasures(asked=~nothing, hit=(hit & asked).reshape(shape), **values)
+    values = {name: np.where(asked, value.reshape(shape), np.nan) for name, value in values.items()}
+    return LetterMeasures(asked=asked, hit=row.hit.numpy().reshape(shape) & asked, **values)
 
 
-def _reduce(logits: torch.Tensor, few: int) -> tuple[list[torch.Tensor], ...]:
-    """Per row: the maximum m, its lowest id, log Σ exp(z - m), and the mean of z - m under P_M."""
-    tops, argmaxes, log_masses, means = [], [], [], []
+def _reduce(
+    logits: torch.Tensor, targets: torch.Tensor, target_logits: torch.Tensor, few: int
+) -> _Reduced:
+    """Reduce each row in passes over a few rows at a time, which stay in cache."""
     vocab = logits.shape[-1]
     working = torch.float64 if logits.dtype == torch.float64 else torch.float32
+    few = max(1, min(few, len(targets)))
     z_buffer = torch.empty(few, vocab, dtype=working, device=logits.device)
     e_buffer = torch.empty_like(z_buffer)
+    reach = int(targets.max()) if len(targets) else 0
+    parts: list[tuple[torch.Tensor, ...]] = []
+    done = 0
     for block in _matrices(logits):
         for rows in block.split(few):
             n = len(rows)
-            top, argmax = _argmax(rows)
-            top = top.to(working)
+            some = slice(done, done + n)
+            done += n
+            top = rows.amax(1, keepdim=True)
+            hit = target_logits[some] == top.squeeze(1)
+            if hit.any():
+                hit &= ~_found_before(rows[:, :reach], top, targets[some])
             z, e = z_buffer[:n], e_buffer[:n]
             if rows.dtype == working:
                 torch.sub(rows, top, out=z)
             else:
+                top = top.to(working)
                 z.copy_(rows).sub_(top)
-            torch.exp(z, out=e)
-            mass = e.sum(1)
-            means.append(_weighted_sum(e, z) / mass)
-            tops.append(top.squeeze(1))
-            argmaxes.append(argmax)
-            log_masses.append(mass.log())
-    return tops, argmaxes, log_masses, means
+            mass = torch.exp(z, out=e).sum(1)
+            mean = e.mul_(z).sum(1) / mass
+            if mean.isnan().any():
+                # A token that is excluded (z = -inf, e = 0) adds nothing to the mean.
+                mean = e.nansum(1) / mass
+            parts.append((top.squeeze(1), hit, mass.log(), mean))
+    if not parts:
+        empty = z_buffer.new_empty(0)
+        parts.append((empty, empty.bool(), empty, empty))
+    top, hit, log_mass, mean = (torch.cat(column).cpu() for column in zip(*parts, strict=True))
+    return _Reduced(top.double(), hit, log_mass.double(), mean.double())
 
 
-def _weighted_sum(e: torch.Tensor, z: torch.Tensor) -> torch.Tensor:
-    """Σ e·z of each row; a token that is excluded (z = -inf, e = 0) adds nothing."""
-    total = e.mul_(z).sum(1)
-    if torch.isnan(total).any():
-        total = e.nansum(1)
-    return total
-
-
-def _argmax(rows: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """The maximum `[n, 1]` of each row and the lowest id that has it `[n]`.
-
-    Maxima of blocks first: they take one fast pass, and only one block of each row is searched.
-    """
-    n, vocab = rows.shape
-    blocks = vocab // _BLOCK
-    if blocks < 2:
-        top = rows.amax(1, keepdim=True)
-        return top, _lowest(rows == top)
-    body = rows[:, : blocks * _BLOCK].unflatten(1, (blocks, _BLOCK))
-    maxima = body.amax(2)
-    rest = rows[:, blocks * _BLOCK :]
-    top = maxima.amax(1, keepdim=True)
-    if rest.shape[1]:
-        top = torch.maximum(top, rest.amax(1, keepdim=True))
-    # A row whose maximum stands in the rest only has no such block: `_lowest` then says `blocks`.
-    chosen = _lowest(maxima == top)
-    inside = chosen.clamp_max(blocks - 1)
-    picked = body.gather(1, inside[:, None, None].expand(n, 1, _BLOCK)).squeeze(1)
-    argmax = inside * _BLOCK + _lowest(picked == top)
-    if rest.shape[1]:
-        argmax = torch.where(chosen < blocks, argmax, blocks * _BLOCK + _lowest(rest == top))
-    return top, argmax
-
-
-def _lowest(where: torch.Tensor) -> torch.Tensor:
-    """Index of the first true column of each row; the number of columns if there is none."""
-    columns = torch.arange(where.shape[1], device=where.device)
-    return columns.masked_fill(~where, where.shape[1]).amin(1)
+def _found_before(rows: torch.Tensor, top: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+    """Whether a row has its maximum at an id below the target's: then the target is no argmax."""
+    if len(rows) > _FEW_ROWS:
+        columns = torch.arange(rows.shape[1], dtype=torch.int32, device=rows.device)
+        return (rows == top).logical_and_(columns < targets[:, None].int()).any(1)
+    # Long rows: the maximum of what stands before the target is much faster than comparing it all.
+    before = [row[:target] for row, target in zip(rows, targets.tolist(), strict=True)]
+    tops = [part.amax() if len(part) else part.new_tensor(-torch.inf) for part in before]
+    return torch.stack(tops) >= top.squeeze(1)
 
 
 def _matrices(logits: torch.Tensor) -> Iterator[torch.Tensor]:

@@ -10,19 +10,21 @@ is before training), a condition holds *for good* from e if it holds at e, at e 
 one), and never again fails two epochs in a row: one epoch alone is a spike.
 
 - **t_in_alphabet**: the first epoch with mass ≥ 0.95.
-- **t_below**: the first epoch from which loss < H - 0.05 for good. Only then has guessing ended, as
-  no guess that ignores the prefix has a loss below the entropy.
-- **t_guess**, the last epoch of the guessing phase: the last epoch before KL > min KL + 0.05 for
-  good, where the minimum is sought from the first epoch in the alphabet (at the latest from
-  t_below) to t_mem. The window matters: an untrained model is nearly uniform on any alphabet, so
-  that its KL is lowest before it has learned anything. The tolerance makes it the end of a plateau
-  and not a random epoch on it; for a calibrated model KL rises by as much as the loss falls, so it
-  is the same 0.05. Without KL it is the epoch before t_below (0 where that is epoch 0). None where
-  guessing has not ended.
 - **t_mem**: the first epoch with accuracy ≥ 0.95 or loss < 0.1, which must hold at the next epoch
   too where there is one. Where a source is so predictable that guessing comes near (guessing
   accuracy above 0.9, entropy below 0.2), the accuracy must undo half of the errors of guessing and
   the loss be below half of the entropy.
+- **t_below**: the first epoch from which loss < H - 0.05 (H / 2 where H < 0.1) for good, judged up
+  to the epoch after t_mem: what is forgotten later does not undo it. No guess that ignores the
+  prefix has a loss below the entropy.
+- **t_guess**, the last epoch of the guessing phase; None where there is neither t_below nor t_mem.
+  It is the last epoch before KL > min KL + 0.05 for good, judged as t_below, where the minimum is
+  sought from the first epoch in the alphabet (at the latest from t_below) to t_mem. The window
+  matters: an untrained model is nearly uniform on any alphabet, so that its KL is lowest before it
+  has learned anything. The tolerance makes it the end of a plateau and not a random epoch on it;
+  for a calibrated model KL rises by as much as the loss falls, so it is the same 0.05. Without KL,
+  or where KL does not rise from a minimum there (a string that is memorised at once), it is the
+  epoch before t_below (before t_mem, if there is no t_below), and 0 if that is epoch 0.
 """
 
 from __future__ import annotations
@@ -132,22 +134,23 @@ def detect_phases(
         raise InputError(f"entropy is {entropy}; it must be 0 or more, in nats.")
 
     enough = max(rule.accuracy, (1 + guess_accuracy) / 2)
-    low = min(rule.loss, entropy / 2)
+    low, margin = min(rule.loss, entropy / 2), min(rule.margin, entropy / 2)
     memorised = (accuracies >= enough) | (losses < low)
     t_mem = _first(memorised & _next(memorised))
-    in_alphabet = losses <= entropy + rule.margin if masses is None else masses >= rule.mass
-    t_below = _for_good(losses < entropy - rule.margin)
-    if t_below is None:
-        t_guess = None
-    elif kls is None:
-        t_guess = max(t_below - 1, 0)
-    else:
-        start = _first(in_alphabet)
-        start = t_below if start is None else min(start, t_below)
-        stop = count if t_mem is None else max(t_mem, start) + 1
-        least = np.nanmin(kls[start:stop], initial=math.inf)
-        left = _for_good(kls[start:] > least + rule.margin)
-        t_guess = None if left is None else start + max(left - 1, 0)
+    in_alphabet = losses <= entropy + margin if masses is None else masses >= rule.mass
+    end = count - 1 if t_mem is None else t_mem
+    t_below = _for_good((losses < entropy - margin)[: end + 2])
+    over = t_mem if t_below is None else t_below
+    t_guess = None
+    if over is not None:
+        entered = _first(in_alphabet)
+        start = min(over, end, end if entered is None else entered)
+        left = None
+        if kls is not None:
+            least = np.nanmin(kls[start : end + 1], initial=math.inf)
+            left = _for_good(kls[start : end + 2] > least + margin)
+        # Where it has left from the start on, the minimum is one epoch alone: a spike.
+        t_guess = min(start + left - 1 if left else max(over - 1, 0), end)
     return Phases(
         t_guess=t_guess,
         t_mem=t_mem,
