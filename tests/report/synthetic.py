@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from byrote.report.numbers import wilson
+from byrote.recall import count_table, survival_table, wilson
 
 SCRIPT = "<script>alert(1)</script>"
 NASTY = (
@@ -127,6 +127,9 @@ def write_run(folder: Path, shape: Shape | None = None) -> Path:
     frame.write_parquet(tables / "passages.parquet")
     pl.concat(tokens).write_parquet(tables / "tokens.parquet")
     _summary(frame).write_parquet(tables / "summary.parquet")
+    sweep = len(shape.prefix_lens) > 1
+    survival_table(frame, sweep=sweep).write_parquet(tables / "survival.parquet")
+    count_table(frame).write_parquet(tables / "counts.parquet")
     if not shape.verdict_only:
         _discoverable(frame).write_parquet(tables / "discoverable.parquet")
     if shape.coverage and not shape.verdict_only:

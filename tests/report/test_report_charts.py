@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import xml.etree.ElementTree as ET
+from dataclasses import replace
 
 import polars as pl
 import pytest
@@ -71,7 +72,7 @@ def test_the_curve_of_stretches_is_the_share_with_at_least_that_many(run_of):
         share = (texts["longest_run"] >= row["x"]).mean()
         assert row["value"] == pytest.approx(share)
         assert row["low"] <= share <= row["high"]
-        assert row["n"] == 40
+        assert row["passages"] == 40
 
 
 def test_curves_keep_few_points_of_many_passages(run_of):
@@ -90,6 +91,43 @@ def test_the_sweep_names_its_fit(run_of):
     chart = prefix_length_chart(load_report_data(run_of("sweep")), "token_accuracy", "corpus:kjv")
     assert "per tenfold, R² 0.87" in chart.to_dict()["title"]["subtitle"]
     assert {25, 50, 100} == {r["x"] for r in _rows(chart) if "label" in r}
+
+
+def test_a_fit_through_equal_points_has_no_r2(run_of):
+    data = load_report_data(run_of("sweep"))
+    flat = replace(data, fits=data.fits.with_columns(r2=pl.lit(None, pl.Float64)))
+    subtitle = prefix_length_chart(flat, "token_accuracy").to_dict()["title"]["subtitle"]
+    assert subtitle.endswith("per tenfold")
+
+
+@pytest.mark.parametrize("make", [prefix_length_chart, count_chart, longest_run_chart])
+def test_bands_say_their_confidence(run_of, make):
+    data = load_report_data(run_of("sweep"))
+    other = replace(data, run=data.run | {"config": data.run["config"] | {"confidence": 0.8}})
+    assert "bands: 80 % intervals" in make(other).to_dict()["title"]["subtitle"]
+
+
+@pytest.mark.parametrize(
+    ("make", "table"), [(longest_run_chart, "survival"), (count_chart, "counts")]
+)
+def test_bands_are_the_intervals_of_the_run(run_of, make, table):
+    data = load_report_data(run_of("sweep"))
+    known = getattr(data, table).filter(pl.col("source") == "all")
+    known = {(row["low"], row["high"]) for row in known.iter_rows(named=True)}
+    drawn = {(row["low"], row["high"]) for row in _rows(make(data)) if "low" in row}
+    assert len(drawn) > 3
+    assert drawn <= known
+
+
+def test_the_only_category_of_a_source_is_not_drawn_beside_it(run_of):
+    data = load_report_data(run_of("base"))
+    one = data.summary.filter(
+        (pl.col("source") != "corpus:kjv") | pl.col("category").is_in(["all", "famous"])
+    )
+    names = {r["name"] for r in _rows(headline_chart(replace(data, summary=one), "extractable"))}
+    assert "corpus:kjv" in names
+    assert "corpus:kjv · famous" not in names
+    assert "corpus:licenses · MIT" in names
 
 
 def test_the_fitted_line_is_linear_in_the_logarithm_to_base_ten(run_of):

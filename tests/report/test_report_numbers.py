@@ -4,23 +4,10 @@ import math
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from scipy.stats import binomtest
 
-from byrote.report.numbers import difference, format_interval, format_value, wilson
+from byrote.recall import wilson
+from byrote.report.numbers import difference, format_interval, format_value
 from byrote.report.palette import DARK, LIGHT
-
-
-@given(st.integers(1, 400).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
-def test_wilson_is_the_interval_of_scipy(case):
-    hits, n = case
-    theirs = binomtest(hits, n).proportion_ci(method="wilson")
-    assert wilson(hits, n) == pytest.approx((theirs.low, theirs.high), abs=1e-9)
-
-
-def test_wilson_without_trials_knows_nothing():
-    assert wilson(0, 0) == (0.0, 1.0)
 
 
 def test_difference_is_newcombes_example():

@@ -20,6 +20,7 @@ from byrote.models.loading import LoadedModel, load
 from byrote.models.memory import keep_freed_memory
 from byrote.models.source import parse_source
 from byrote.progress import task
+from byrote.recall.curves import count_table, survival_table
 from byrote.recall.scoring import Scorer, tie_tolerance
 from byrote.recall.tables import coverage_table, discoverable_table, fit_table, summarise
 from byrote.report import write_report
@@ -28,6 +29,8 @@ from byrote.runs import Parts, Run, now, write_parquet
 __all__ = ["resume_audit", "run_audit"]
 
 _PLAN = "plan.parquet"
+
+_TEXTS = ("prefix_text", "suffix_text", "generated_text")
 
 # Probabilities p for which (n, p)-discoverable extraction is drawn over n.
 _CHANCES = (0.1, 0.5, 0.9)
@@ -152,36 +155,23 @@ def _finish(run: Run, config: AuditConfig, count: int) -> None:
         parts = Parts(run.folder)
         for table in ("passages", "tokens"):
             parts.join(table, run.table(table), count)
-        passages = pl.read_parquet(run.table("passages"))
-        summary = summarise(
-            passages,
-            confidence=config.confidence,
-            seed=config.seed,
-            n=config.draws,
-            p=config.probability,
-            sweep=len(config.prefix_len) > 1,
-        )
-        write_parquet(run.table("summary"), summary)
+        # The texts are most of the table, and no number needs them.
+        passages = pl.scan_parquet(run.table("passages")).drop(_TEXTS, strict=False).collect()
+        sweep = {"confidence": config.confidence, "sweep": len(config.prefix_len) > 1}
+        draws = {"n": config.draws, "p": config.probability, "seed": config.seed}
+
+        def keep(name: str, table: pl.DataFrame) -> None:
+            write_parquet(run.table(name), table)
+
+        keep("summary", summarise(passages, **draws, **sweep))
+        keep("counts", count_table(passages, confidence=config.confidence, seed=config.seed))
         if config.verdict_only:
             return
         chances = sorted({*_CHANCES, config.probability})
-        discoverable = discoverable_table(
-            passages,
-            p=chances,
-            confidence=config.confidence,
-            sweep=len(config.prefix_len) > 1,
-        )
-        write_parquet(run.table("discoverable"), discoverable)
-        write_parquet(run.table("coverage"), coverage_table(passages))
-        fits = fit_table(
-            passages,
-            n=config.draws,
-            p=config.probability,
-            confidence=config.confidence,
-            seed=config.seed,
-            sweep=len(config.prefix_len) > 1,
-        )
-        write_parquet(run.table("fits"), fits)
+        keep("discoverable", discoverable_table(passages, p=chances, **sweep))
+        keep("survival", survival_table(passages, **sweep))
+        keep("coverage", coverage_table(passages))
+        keep("fits", fit_table(passages, **draws, **sweep))
 
 
 def _part_size(total: int) -> int:

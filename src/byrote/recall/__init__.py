@@ -13,6 +13,7 @@ if TYPE_CHECKING:
         ordinary_tokens,
     )
     from byrote.recall.coverage import Coverage, greedy_coverage, probability_coverage
+    from byrote.recall.curves import count_table, survival_table
     from byrote.recall.extraction import (
         discoverable,
         discoverable_rate,
@@ -64,6 +65,7 @@ __all__ = [
     "clopper_pearson",
     "context_recall",
     "continuations",
+    "count_table",
     "coverage_table",
     "detect_phases",
     "discoverable",
@@ -92,6 +94,7 @@ __all__ = [
     "rouge_l",
     "sampled_logprob",
     "summarise",
+    "survival_table",
     "token_accuracy",
     "tpr_at_fpr",
     "wilson",

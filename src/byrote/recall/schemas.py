@@ -10,6 +10,7 @@ from byrote.recall.membership import attacks
 
 __all__ = [
     "COLUMNS",
+    "COUNT_SCHEMA",
     "COVERAGE_SCHEMA",
     "DISCOVERABLE_SCHEMA",
     "FIT_SCHEMA",
@@ -17,6 +18,7 @@ __all__ = [
     "PASSAGE_SCHEMA",
     "SCHEMAS",
     "SUMMARY_SCHEMA",
+    "SURVIVAL_SCHEMA",
     "TEXTS",
     "TOKEN_SCHEMA",
 ]
@@ -137,6 +139,31 @@ _DISCOVERABLE = [
     _Column("high", pl.Float64, "Upper end of the rate's interval."),
 ]
 
+_SURVIVAL = [
+    _ASKED[0],
+    *_ASKED[2:],
+    _Column("measure", pl.String, "longest_run, token_accuracy or logprob."),
+    _Column("at_least", pl.Float64, "A value of the measure, in its unit."),
+    _Column("passages", pl.Int64, "Passages that the rate was computed from."),
+    _Column("rate", pl.Float64, "Share of passages with at least that value."),
+    _Column("low", pl.Float64, "Lower end of the rate's interval."),
+    _Column("high", pl.Float64, "Upper end of the rate's interval."),
+]
+
+_COUNTS = [
+    _ASKED[0],
+    _ASKED[3],
+    _Column("measure", pl.String, "extractable or token_accuracy."),
+    _Column("count", pl.Int64, "How often the records were in training; the start of a bin."),
+    _Column("count_to", pl.Int64, "The largest count in the bin; count where there are no bins."),
+    _Column("n", pl.Int64, "Passages that the value was computed from."),
+    _Column("documents", pl.Int64, "Different records among them."),
+    _Column("value", pl.Float64, "The estimate."),
+    _Column("low", pl.Float64, "Lower end of the interval; null where there is none."),
+    _Column("high", pl.Float64, "Upper end of the interval."),
+    _Column("method", pl.String, "wilson, clopper-pearson, bootstrap, or none."),
+]
+
 _COVERAGE = [
     _Column("source", pl.String, "Name of the source."),
     _Column("record", pl.String, "Id of the record."),
@@ -170,35 +197,34 @@ def _schema(columns: list[_Column]) -> pl.Schema:
     return pl.Schema({column.name: column.type for column in columns})
 
 
+_TABLES: dict[str, list[_Column]] = {
+    "passages": [*_PASSAGES, *_GENERATION],
+    "tokens": _TOKENS,
+    "summary": _SUMMARY,
+    "discoverable": _DISCOVERABLE,
+    "survival": _SURVIVAL,
+    "counts": _COUNTS,
+    "coverage": _COVERAGE,
+    "fits": _FITS,
+}
+
+SCHEMAS: dict[str, pl.Schema] = {table: _schema(columns) for table, columns in _TABLES.items()}
+"""Every table of an audit, with all the columns that it may have."""
+
 PASSAGE_SCHEMA = _schema(_PASSAGES)
 GENERATION_SCHEMA = _schema(_GENERATION)
 """What `--generate` adds to `PASSAGE_SCHEMA`."""
-TOKEN_SCHEMA = _schema(_TOKENS)
-SUMMARY_SCHEMA = _schema(_SUMMARY)
-DISCOVERABLE_SCHEMA = _schema(_DISCOVERABLE)
-COVERAGE_SCHEMA = _schema(_COVERAGE)
-FIT_SCHEMA = _schema(_FITS)
-
-SCHEMAS: dict[str, pl.Schema] = {
-    "passages": _schema([*_PASSAGES, *_GENERATION]),
-    "tokens": TOKEN_SCHEMA,
-    "summary": SUMMARY_SCHEMA,
-    "discoverable": DISCOVERABLE_SCHEMA,
-    "coverage": COVERAGE_SCHEMA,
-    "fits": FIT_SCHEMA,
-}
-"""Every table of an audit, with all the columns that it may have."""
+TOKEN_SCHEMA = SCHEMAS["tokens"]
+SUMMARY_SCHEMA = SCHEMAS["summary"]
+DISCOVERABLE_SCHEMA = SCHEMAS["discoverable"]
+SURVIVAL_SCHEMA = SCHEMAS["survival"]
+COUNT_SCHEMA = SCHEMAS["counts"]
+COVERAGE_SCHEMA = SCHEMAS["coverage"]
+FIT_SCHEMA = SCHEMAS["fits"]
 
 COLUMNS: dict[str, str] = {
     f"{table}.{column.name}": column.description
-    for table, columns in {
-        "passages": [*_PASSAGES, *_GENERATION],
-        "tokens": _TOKENS,
-        "summary": _SUMMARY,
-        "discoverable": _DISCOVERABLE,
-        "coverage": _COVERAGE,
-        "fits": _FITS,
-    }.items()
+    for table, columns in _TABLES.items()
     for column in columns
 }
 """What a column means, by `table.column`."""

@@ -7,13 +7,12 @@ kind of control. Windows of one record are not independent: all intervals know t
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import polars as pl
-import polars.selectors as cs
 from numpy.typing import NDArray
 
 from byrote.recall.coverage import greedy_coverage, probability_coverage
@@ -27,6 +26,7 @@ from byrote.recall.intervals import (
 from byrote.recall.laws import log_linear_fit
 from byrote.recall.measures import Measure, summary_measures
 from byrote.recall.membership import attacks, auc, fpr_floor, tpr_at_fpr
+from byrote.recall.pools import Pool, pools, table_of
 from byrote.recall.schemas import (
     COVERAGE_SCHEMA,
     DISCOVERABLE_SCHEMA,
@@ -36,7 +36,6 @@ from byrote.recall.schemas import (
 )
 
 __all__ = [
-    "ALL",
     "COVERAGE_THRESHOLDS",
     "DRAWS",
     "FITTED",
@@ -46,8 +45,6 @@ __all__ = [
     "summarise",
 ]
 
-ALL = "all"
-"""The name of a pool of sources or categories."""
 DRAWS: tuple[float, ...] = tuple(dict.fromkeys(float(round(10 ** (i / 4))) for i in range(25)))
 """Numbers of draws from 1 to a million, four in each power of ten."""
 COVERAGE_THRESHOLDS = (0.5, 0.1, 0.01, 0.001)
@@ -55,29 +52,6 @@ FITTED = ("extractable", "token_accuracy", "discoverable")
 """Measures that are fitted against prefix length and count."""
 
 _LOW_FPR = 0.01
-
-
-@dataclass(frozen=True, slots=True)
-class _Pool:
-    """Passages that are put together, and the record that each of them comes from."""
-
-    source: str
-    category: str
-    prefix_len: int | None
-    group: str
-    frame: pl.DataFrame
-
-    @property
-    def documents(self) -> NDArray[np.int64]:
-        return self.frame["_document"].to_numpy()
-
-    def key(self) -> dict[str, Any]:
-        return {
-            "source": self.source,
-            "category": self.category,
-            "prefix_len": self.prefix_len,
-            "group": self.group,
-        }
 
 
 def summarise(
@@ -113,11 +87,11 @@ def summarise(
     """
     measures = summary_measures(n, p)
     rows: list[dict[str, Any]] = []
-    for pool in _pools(frame, by_prefix=sweep):
+    for pool in pools(frame, by_prefix=sweep):
         rows += _measured(pool, measures, confidence, seed, method)
         if pool.group == TEXTS:
             rows += _attacked(pool, confidence, seed)
-    return _frame(rows, SUMMARY_SCHEMA)
+    return table_of(rows, SUMMARY_SCHEMA)
 
 
 def discoverable_table(
@@ -146,7 +120,7 @@ def discoverable_table(
         InputError: An option is outside its range.
     """
     rows = []
-    for pool in _pools(frame.filter(pl.col("logprob_sampled").is_not_null()), by_prefix=sweep):
+    for pool in pools(frame.filter(pl.col("logprob_sampled").is_not_null()), by_prefix=sweep):
         logprob, documents = pool.frame["logprob_sampled"].to_numpy(), pool.documents
         for chance in p:
             needed = draws_needed(logprob, chance)
@@ -162,7 +136,7 @@ def discoverable_table(
                     | {"p": chance, "n": n, "passages": seen.n, "rate": seen.value}
                     | {"low": seen.low, "high": seen.high}
                 )
-    return _frame(rows, DISCOVERABLE_SCHEMA)
+    return table_of(rows, DISCOVERABLE_SCHEMA)
 
 
 def coverage_table(
@@ -197,7 +171,7 @@ def coverage_table(
                 | {"tokens": result.tokens, "threshold": result.threshold}
                 | {"covered": result.covered, "coverage": result.share}
             )
-    return _frame(rows, COVERAGE_SCHEMA)
+    return table_of(rows, COVERAGE_SCHEMA)
 
 
 def fit_table(
@@ -228,7 +202,7 @@ def fit_table(
     """
     rows = []
     fitted = [m for m in summary_measures(n, p) if m.name in FITTED]
-    for pool in _pools(frame.filter(~pl.col("is_control")), by_prefix=False):
+    for pool in pools(frame.filter(~pl.col("is_control")), by_prefix=False):
         for against in ("prefix_len", "count") if sweep else ("count",):
             x = pool.frame[against].cast(pl.Float64).to_numpy()
             for measure in fitted:
@@ -246,11 +220,11 @@ def fit_table(
                         | {"r2": fit.r2, "n_points": fit.n_points}
                         | {"low": fit.low, "high": fit.high}
                     )
-    return _frame(rows, FIT_SCHEMA)
+    return table_of(rows, FIT_SCHEMA)
 
 
 def _measured(
-    pool: _Pool, measures: Sequence[Measure], confidence: float, seed: int, method: str
+    pool: Pool, measures: Sequence[Measure], confidence: float, seed: int, method: str
 ) -> list[dict[str, Any]]:
     """Summary rows of one pool, in the order of the measures."""
     documents = pool.documents
@@ -299,7 +273,7 @@ def _measured(
     ]
 
 
-def _attacked(pool: _Pool, confidence: float, seed: int) -> list[dict[str, Any]]:
+def _attacked(pool: Pool, confidence: float, seed: int) -> list[dict[str, Any]]:
     """How well each attack tells the members of a pool from the rest, where both are labelled."""
     rows = []
     for name in attacks():
@@ -328,7 +302,7 @@ def _attacked(pool: _Pool, confidence: float, seed: int) -> list[dict[str, Any]]
 
 
 def _summary_row(
-    pool: _Pool, measure: str, label: str, unit: str, estimate: Estimate, documents: int
+    pool: Pool, measure: str, label: str, unit: str, estimate: Estimate, documents: int
 ) -> dict[str, Any]:
     return pool.key() | {
         "measure": measure,
@@ -347,31 +321,3 @@ def _exponential(estimate: Estimate) -> Estimate:
     with np.errstate(over="ignore"):
         value, low, high = np.exp([estimate.value, estimate.low, estimate.high]).tolist()
     return replace(estimate, value=value, low=low, high=high)
-
-
-def _pools(frame: pl.DataFrame, *, by_prefix: bool) -> Iterator[_Pool]:
-    """Each source and category, and their pools, split by group (and prefix length)."""
-    record = pl.concat_str("source", "record", separator="\x1f")
-    frame = frame.with_columns(
-        pl.when("is_control").then(pl.col("control")).otherwise(pl.lit(TEXTS)).alias("_group"),
-        record.rank("dense").cast(pl.Int64).alias("_document"),
-    )
-    split = ["prefix_len", "_group"] if by_prefix else ["_group"]
-    for names in ([], ["source"], ["category"], ["source", "category"]):
-        known = frame.drop_nulls(names) if names else frame
-        keys = [*names, *split]
-        for key, part in known.sort([*keys, "id"]).group_by(keys, maintain_order=True):
-            labels = dict(zip(keys, key, strict=True))
-            lengths = part["prefix_len"].unique()
-            yield _Pool(
-                source=labels.get("source", ALL),
-                category=labels.get("category", ALL),
-                prefix_len=lengths.item() if len(lengths) == 1 else None,
-                group=labels["_group"],
-                frame=part,
-            )
-
-
-def _frame(rows: list[dict[str, Any]], schema: pl.Schema) -> pl.DataFrame:
-    # What is not defined is null on disk: NaN would sort above every number, and JSON has none.
-    return pl.DataFrame(rows, schema=schema).with_columns(cs.float().fill_nan(None))

@@ -18,6 +18,7 @@ from byrote.report.palette import LIGHT
 from byrote.report.plotting import (
     DASHES,
     MEASURE_TITLES,
+    at_headline,
     group_encoding,
     layered,
     legend,
@@ -41,12 +42,15 @@ def headline_chart(data: ReportData, measure: str) -> alt.LayerChart | None:
         data: The run.
         measure: A measure of the summary, such as "extractable".
     """
-    # A category over all sources is left out: it stands below each of them.
+    # A category over all sources is left out: it stands below each of them. So is the only
+    # category of a source: it is that source once more.
     rows = data.headline.filter(
         (pl.col("measure") == measure)
         & pl.col("value").is_finite()
         & ((pl.col("source") != "all") | (pl.col("category") == "all"))
     )
+    categories = pl.col("category").filter(pl.col("category") != "all").n_unique()
+    rows = rows.filter((pl.col("category") == "all") | (categories.over("source") > 1))
     if rows.is_empty():
         return None
     rows = rows.with_columns(
@@ -121,7 +125,7 @@ def discoverable_chart(data: ReportData, source: str | None = None) -> alt.Layer
     """The share of passages that n draws yield with probability p (Hayes et al., 2410.19482)."""
     if data.discoverable is None:
         return None
-    rows = _asked(data, data.discoverable).filter(pl.col("category") == "all")
+    rows = at_headline(data, data.discoverable).filter(pl.col("category") == "all")
     rows = data.of_source(rows, source).sort("group", "p", "n")
     if rows.is_empty() or rows["rate"].max() == 0:
         return None
@@ -190,7 +194,7 @@ def discoverable_chart(data: ReportData, source: str | None = None) -> alt.Layer
     return styled(
         layered(band, line, point),
         f"{data.source_name(source)}: extractable by sampling",
-        f"{passage_numbers(data, source)}; interval shown for p = {middle:g}",
+        f"{passage_numbers(data, source)}; {data.level} intervals for p = {middle:g}",
     )
 
 
@@ -201,7 +205,7 @@ def coverage_chart(data: ReportData) -> alt.LayerChart | None:
     """
     if data.coverage is None:
         return None
-    rows = _asked(data, data.coverage).filter(pl.col("coverage").is_finite())
+    rows = at_headline(data, data.coverage).filter(pl.col("coverage").is_finite())
     name = pl.col("record").cast(pl.String)
     if len(data.sources) > 1:
         name = pl.col("source") + " · " + name
@@ -275,13 +279,6 @@ def coverage_chart(data: ReportData) -> alt.LayerChart | None:
         subtitle,
         height=max(60, 20 * len(shown)),
     )
-
-
-def _asked(data: ReportData, rows: pl.DataFrame) -> pl.DataFrame:
-    """The rows at the prefix length of the headline."""
-    if data.prefix_len is None:
-        return rows
-    return rows.filter(pl.col("prefix_len") == data.prefix_len)
 
 
 def _row_name(source: str, category: str) -> str:

@@ -12,8 +12,9 @@ import altair as alt
 import polars as pl
 
 from byrote.report.data import ReportData
-from byrote.report.numbers import group_label, wilson
+from byrote.report.numbers import group_label
 from byrote.report.plotting import (
+    at_headline,
     curves,
     passage_numbers,
     plain,
@@ -22,8 +23,6 @@ from byrote.report.plotting import (
 )
 
 __all__ = ["longest_run_chart", "suffix_probability_chart", "token_accuracy_chart"]
-
-_MAX_POINTS = 160
 
 
 def suffix_probability_chart(data: ReportData, source: str | None = None) -> alt.LayerChart | None:
@@ -41,11 +40,12 @@ def suffix_probability_chart(data: ReportData, source: str | None = None) -> alt
     return _survival_chart(
         data,
         source,
-        (pl.col("logprob") / math.log(10)).alias("x"),
+        "logprob",
         x,
         "how probable the suffixes are",
         alt.Tooltip("x:Q", title="log10 probability, at least", format=".2f"),
         at_least="with at least this probability",
+        unit=math.log(10),
     )
 
 
@@ -60,7 +60,7 @@ def token_accuracy_chart(data: ReportData, source: str | None = None) -> alt.Lay
     return _survival_chart(
         data,
         source,
-        pl.col("token_accuracy").alias("x"),
+        "token_accuracy",
         x,
         "how many tokens are right",
         alt.Tooltip("x:Q", title="tokens right, at least", format=".1%"),
@@ -80,7 +80,7 @@ def longest_run_chart(data: ReportData, source: str | None = None) -> alt.LayerC
     return _survival_chart(
         data,
         source,
-        pl.col("longest_run").cast(pl.Float64).alias("x"),
+        "longest_run",
         x,
         "how long the recited stretches are",
         alt.Tooltip("x:Q", title="tokens, at least", format="d"),
@@ -91,47 +91,34 @@ def longest_run_chart(data: ReportData, source: str | None = None) -> alt.LayerC
 def _survival_chart(
     data: ReportData,
     source: str | None,
-    value: pl.Expr,
+    measure: str,
     x: alt.X,
     title: str,
     x_tooltip: alt.Tooltip,
     *,
     at_least: str,
+    unit: float = 1.0,
 ) -> alt.LayerChart | None:
     """Share of passages whose value is at least x, for texts and each control."""
-    rows = data.of_source(data.asked, source)
-    parts = []
-    every = rows.select(value)["x"]
-    every = every.filter(every.is_finite())
-    # A share is not negative and starts at zero; a log-probability starts at the least of all.
-    start = min(0.0, float(every.min() or 0))  # type: ignore[arg-type]
-    for group in data.groups:
-        values = rows.filter(pl.col("group") == group).select(value)["x"]
-        values = values.filter(values.is_finite()).sort()
-        n = len(values)
-        if n == 0:
-            continue
-        places = pl.concat([pl.Series("x", [start]), values.cast(pl.Float64)]).unique().sort()
-        if len(places) > _MAX_POINTS:
-            keep = [round(i * (len(places) - 1) / (_MAX_POINTS - 1)) for i in range(_MAX_POINTS)]
-            places = places[keep]
-        above = [n - int(values.search_sorted(v, side="left")) for v in places]
-        bounds = [wilson(k, n) for k in above]
-        parts.append(
-            pl.DataFrame(
-                {
-                    "label": [group_label(group)] * len(places),
-                    "x": places,
-                    "value": [k / n for k in above],
-                    "low": [b[0] for b in bounds],
-                    "high": [b[1] for b in bounds],
-                    "passages": above,
-                    "n": [n] * len(places),
-                }
-            )
-        )
-    if not parts:
+    if data.survival is None:
         return None
+    rows = at_headline(data, data.survival.filter(pl.col("measure") == measure))
+    rows = data.of_source(rows, source)
+    if rows.is_empty():
+        return None
+    rows = rows.select(
+        "passages",
+        "low",
+        "high",
+        label=pl.col("group").map_elements(group_label, return_dtype=pl.String),
+        x=pl.col("at_least") / unit,
+        value=pl.col("rate"),
+    )
+    # A share is not negative and starts at zero; a log-probability starts at the least of all.
+    start = min(0.0, float(rows["x"].min() or 0))  # type: ignore[arg-type]
+    least = rows.sort("x").group_by("label", maintain_order=True).first()
+    least = least.filter(pl.col("x") > start).with_columns(x=pl.lit(start))
+    rows = pl.concat([least.select(rows.columns), rows]).sort("label", "x")
     y = share_axis(f"share of passages {at_least}", root=True)
     tooltip = [
         alt.Tooltip("label:N", title="of"),
@@ -139,8 +126,8 @@ def _survival_chart(
         alt.Tooltip("value:Q", title="share", format=".1%"),
         alt.Tooltip("low:Q", title="interval from", format=".1%"),
         alt.Tooltip("high:Q", title="to", format=".1%"),
-        alt.Tooltip("passages:Q", title="passages", format=","),
-        alt.Tooltip("n:Q", title="of passages", format=","),
+        alt.Tooltip("passages:Q", title="of passages", format=","),
     ]
-    chart = curves(plain(pl.concat(parts)), data.groups, x, y, tooltip)
-    return styled(chart, f"{data.source_name(source)}: {title}", passage_numbers(data, source))
+    chart = curves(plain(rows), data.groups, x, y, tooltip)
+    subtitle = f"{passage_numbers(data, source)}; bands: {data.level} intervals"
+    return styled(chart, f"{data.source_name(source)}: {title}", subtitle)

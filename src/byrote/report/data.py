@@ -70,6 +70,8 @@ class ReportData:
         tokens: One row per suffix token, read only for the passages that are shown; None where
             the run kept none.
         discoverable: The share that is extractable with n draws; None where not computed.
+        survival: The share of passages with at least so much; None where not computed.
+        counts: Recall by count in training; None where records have none.
         coverage: The share of each document covered by recited spans; None where not computed.
         fits: Log-linear fits of a sweep; None where there was none.
     """
@@ -82,6 +84,13 @@ class ReportData:
     discoverable: pl.DataFrame | None = None
     coverage: pl.DataFrame | None = None
     fits: pl.DataFrame | None = None
+    survival: pl.DataFrame | None = None
+    counts: pl.DataFrame | None = None
+
+    @property
+    def level(self) -> str:
+        """The confidence of the run's intervals, such as "95 %"."""
+        return f"{100 * float(self.run.get('config', {}).get('confidence') or 0.95):g} %"
 
     @property
     def controls(self) -> list[str]:
@@ -217,6 +226,8 @@ def load_report_data(folder: Path | str, *, require_done: bool = True) -> Report
         discoverable=_optional(folder, "discoverable"),
         coverage=_optional(folder, "coverage"),
         fits=_optional(folder, "fits"),
+        survival=_optional(folder, "survival"),
+        counts=_optional(folder, "counts"),
     )
 
 

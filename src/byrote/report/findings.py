@@ -35,7 +35,7 @@ def headline_sentences(data: ReportData) -> list[str]:
     if row is None:
         return ["This run kept no share of passages recited in full."]
     n, hits = row["n"], round(row["value"] * row["n"])
-    level = f"{_level(data)} interval"
+    level = f"{data.level} interval"
     asked = f"Of {n:,} passages" if n != 1 else "Asked for one passage"
     share = f"{format_value(row['value'], True)}, {level} {_interval(row, True)}"
     parts = [f"{asked}, the model recites {hits:,} in full ({share})"]
@@ -117,7 +117,7 @@ def _overview_table(data: ReportData) -> TableBlock:
                     lines.append(f"{control}: {format_value(other['value'], share)}")
             row.append(Cell(format_value(texts["value"], share), "\n".join(lines), number=True))
         rows.append(row)
-    level = _level(data)
+    level = data.level
     beside = f"; below each number its {level} interval and the same on controls"
     return TableBlock(
         f"By group{beside if data.controls else f'; below each number its {level} interval'}.",
@@ -245,10 +245,6 @@ def _difference_cell(texts: dict[str, Any], other: dict[str, Any] | None, share:
         for v in (d, low, high)
     ]
     return Cell(shown[0] + unit, f"{shown[1]} to {shown[2]}", number=True)
-
-
-def _level(data: ReportData) -> str:
-    return f"{100 * float(data.run.get('config', {}).get('confidence') or 0.95):g} %"
 
 
 def texts_in_words(data: ReportData) -> str:

@@ -13,10 +13,7 @@ __all__ = [
     "format_value",
     "group_label",
     "is_share",
-    "wilson",
 ]
-
-_Z95 = 1.959963984540054
 
 CONTROL_WORDS = {
     "mismatched": "the suffix of another passage",
@@ -26,25 +23,6 @@ CONTROL_WORDS = {
 
 _SHARE_UNITS = {"share", "rate", "fraction", "proportion", "probability"}
 _SHARE_MEASURES = ("extractable", "token_accuracy", "discoverable", "run_ge_")
-
-
-def wilson(hits: float, n: int, z: float = _Z95) -> tuple[float, float]:
-    """Score interval of a binomial rate (Wilson, 1927), at 95 % by default.
-
-    Args:
-        hits: Number of successes.
-        n: Number of trials.
-        z: Normal quantile of the confidence level.
-
-    Returns:
-        Lower and upper bound, within [0, 1]; (0, 1) where there are no trials.
-    """
-    if n == 0:
-        return 0.0, 1.0
-    p = hits / n
-    centre = (p + z * z / (2 * n)) / (1 + z * z / n)
-    half = z / (1 + z * z / n) * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
-    return max(0.0, centre - half), min(1.0, centre + half)
 
 
 def difference(

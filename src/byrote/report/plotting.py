@@ -19,6 +19,7 @@ __all__ = [
     "HEIGHT",
     "MEASURE_TITLES",
     "WIDTH",
+    "at_headline",
     "chart_png",
     "chart_svg",
     "curves",
@@ -252,6 +253,13 @@ def chart_png(chart: alt.TopLevelMixin, scale: float = 2.0) -> bytes:
     """Draw a chart as PNG on white, without a network."""
     spec = {**cast("Any", chart).to_dict(), "background": "#ffffff"}
     return vl_convert.vegalite_to_png(spec, scale=scale, allowed_base_urls=[])
+
+
+def at_headline(data: ReportData, rows: pl.DataFrame) -> pl.DataFrame:
+    """The rows at the prefix length of the headline."""
+    if data.prefix_len is None:
+        return rows
+    return rows.filter(pl.col("prefix_len") == data.prefix_len)
 
 
 def passage_numbers(data: ReportData, source: str | None) -> str:

@@ -8,7 +8,7 @@ import altair as alt
 import polars as pl
 
 from byrote.report.data import TEXTS, ReportData
-from byrote.report.numbers import format_value, group_label, is_share, wilson
+from byrote.report.numbers import finite, format_value, group_label, is_share
 from byrote.report.palette import LIGHT
 from byrote.report.plotting import (
     HEIGHT,
@@ -47,27 +47,15 @@ def count_chart(
 
     More than 12 different counts are put into bins of powers of two.
     """
-    rows = data.of_source(data.passages, source).filter(pl.col("count") > 0)
-    if rows["count"].n_unique() < 2 or measure not in rows.columns:
+    if data.counts is None:
         return None
-    binned = rows["count"].n_unique() > 12
-    x = (2.0 ** pl.col("count").log(2).floor()).cast(pl.Int64) if binned else pl.col("count")
-    value = pl.col(measure).cast(pl.Float64)
-    grouped = (
-        rows.group_by("group", x.alias("x"))
-        .agg(value=value.mean(), spread=value.std(), n=pl.len().cast(pl.Int64))
-        .sort("group", "x")
-    )
-    bounds = [
-        wilson(v * n, n) if measure == "extractable" else _mean_bounds(v, s, n, is_share(measure))
-        for v, s, n in grouped.select("value", "spread", "n").iter_rows()
-    ]
-    grouped = grouped.with_columns(
-        low=pl.Series([b[0] for b in bounds], dtype=pl.Float64),
-        high=pl.Series([b[1] for b in bounds], dtype=pl.Float64),
-    )
+    rows = data.of_source(data.counts.filter(pl.col("measure") == measure), source)
+    if rows["count"].n_unique() < 2:
+        return None
+    binned = (rows["count_to"] > rows["count"]).any()
     title = "times in the training data" + (" (bins of powers of two)" if binned else "")
-    return _sweep_chart(data, grouped, measure, "count", title, source)
+    rows = rows.sort("group", "count").rename({"count": "x"})
+    return _sweep_chart(data, rows, measure, "count", title, source)
 
 
 def _sweep_chart(
@@ -105,7 +93,7 @@ def _sweep_chart(
         alt.Tooltip("n:Q", title="passages", format=","),
     ]
     chart = curves(plain(rows), data.groups, x, y, tooltip, points=True)
-    subtitle = "bands: 95 % intervals"
+    subtitle = f"bands: {data.level} intervals"
     fit = _fit(data, against, measure, source)
     if fit is not None:
         slope, intercept, r2 = fit
@@ -124,15 +112,15 @@ def _sweep_chart(
         )
         chart = layered(chart, dotted)
         by = format_value(100 * slope if share else slope, False, signed=True)
-        subtitle = (
-            f"dotted: fit to the texts, {by}{' points' if share else ''} per tenfold, R² {r2:.2f}"
-        )
+        subtitle += f"; dotted: fit to the texts, {by}{' points' if share else ''} per tenfold"
+        subtitle += "" if r2 is None else f", R² {r2:.2f}"
     return styled(chart, f"{data.source_name(source)}: {title}", subtitle, height=HEIGHT)
 
 
 def _fit(
     data: ReportData, against: str, measure: str, source: str | None
-) -> tuple[float, float, float] | None:
+) -> tuple[float, float, float | None] | None:
+    """Slope, intercept and R² (None where the points do not differ) of the texts' fit."""
     if data.fits is None:
         return None
     rows = data.fits.filter(
@@ -148,10 +136,4 @@ def _fit(
     slope, intercept, r2 = rows.select("slope", "intercept", "r2").row(0)
     if not all(v is not None and math.isfinite(v) for v in (slope, intercept)):
         return None
-    return float(slope), float(intercept), float(r2 if r2 is not None else float("nan"))
-
-
-def _mean_bounds(value: float, spread: float | None, n: int, share: bool) -> tuple[float, float]:
-    half = 1.96 * (spread or 0.0) / math.sqrt(n)
-    low, high = max(0.0, value - half), value + half
-    return low, min(1.0, high) if share else high
+    return float(slope), float(intercept), finite(r2)
