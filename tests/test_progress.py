@@ -1,5 +1,6 @@
 """Progress: silent by default, for short work too; a line for long work without a terminal."""
 
+import io
 import time
 
 import pytest
@@ -65,3 +66,29 @@ def test_weighted_parts_are_silent_until_asked_for(capsys):
     with progress.weighted("Running cells", 3, 30.0) as tell:
         tell(3, 30.0, 16.0)
     assert capsys.readouterr().err == ""
+
+
+def test_on_a_terminal_the_bar_counts_parts_and_tells_the_time_left(monkeypatch):
+    terminal = io.StringIO()
+    terminal.isatty = lambda: True
+    monkeypatch.setattr("sys.stderr", terminal)
+    progress.show()
+    try:
+        with progress.weighted("Running cells", 3, 30.0) as tell:
+            tell(2, 20.0, 100.0)
+    finally:
+        progress.show(False)
+    assert "2/3" in terminal.getvalue()
+    assert "about 50 s left" in terminal.getvalue()
+
+
+def test_parts_of_a_shown_task_can_be_hushed(capsys):
+    progress.show()
+    try:
+        with progress.hushed(), progress.weighted("Inner", 1, 1.0) as tell:
+            tell(1, 1.0, 1.0)
+        with progress.weighted("Outer", 1, 1.0) as tell:
+            tell(1, 1.0, 1.0)
+    finally:
+        progress.show(False)
+    assert capsys.readouterr().err.splitlines() == ["Outer: 1 of 1 (1 s)"]

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import TypeVar
 
-__all__ = ["show", "task", "time_left", "track", "weighted"]
+__all__ = ["hushed", "show", "task", "time_left", "track", "weighted"]
 
 T = TypeVar("T")
 
@@ -26,6 +26,17 @@ def show(on: bool = True) -> None:
     """Turn progress on or off for this process."""
     global _shown
     _shown = on
+
+
+@contextmanager
+def hushed() -> Iterator[None]:
+    """Show nothing more while the block runs; for parts of a task that is shown as a whole."""
+    global _shown
+    before, _shown = _shown, False
+    try:
+        yield
+    finally:
+        _shown = before
 
 
 @contextmanager
@@ -103,7 +114,7 @@ def weighted(
         handle = progress.add_task(description, total=total, parts=f"0/{count}", left="")
 
         def draw(parts: int, weight: float, seconds: float) -> None:
-            left = time_left(weight, total, seconds)
+            left = time_left(weight, total, seconds).removeprefix(", ")
             progress.update(handle, completed=weight, parts=f"{parts}/{count}", left=left)
 
         yield draw

@@ -76,3 +76,12 @@ def sleeps(params, context):
     (Path(params["folder"]) / f"{os.getpid()}.pid").touch()
     while True:
         sum(i * i for i in range(10_000))
+
+
+def speaks(params, context):
+    """Shows progress of its own."""
+    from byrote import progress
+
+    with progress.weighted("Within a cell", 1, 1.0) as tell:
+        tell(1, 1.0, 1.0)
+    return {}

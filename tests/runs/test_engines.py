@@ -13,6 +13,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from byrote import progress
 from byrote.errors import InputError
 from byrote.runs import Results, Work, check_engine, run_works
 from byrote.runs.tasks import CellContext, call
@@ -98,6 +99,16 @@ def test_progress_reaches_the_caller(tmp_path):
     said = []
     run_works(WORKS[:1], tmp_path, on_progress=lambda w, f: said.append((w.id, f)))
     assert said == [("cell-0", 0.5)]
+
+
+@pytest.mark.parametrize("engine", ["inline", "processes"])
+def test_cells_show_no_progress_of_their_own(engine, tmp_path, capfd):
+    progress.show()
+    try:
+        tables([work("a", "speaks")], tmp_path, engine=engine)
+    finally:
+        progress.show(False)
+    assert capfd.readouterr().err == ""
 
 
 @pytest.mark.parametrize("engine", ["inline", "processes"])

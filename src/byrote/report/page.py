@@ -76,6 +76,7 @@ class TableBlock:
         rows: Cells row by row; a row is shorter where a cell above spans it.
         narrow: Two columns of names and values, not wider than needed.
         collapsed: Put behind a heading that opens it.
+        sentences: Cells hold sentences: they wrap, and on a narrow screen each row is a card.
     """
 
     caption: str
@@ -83,6 +84,7 @@ class TableBlock:
     rows: Sequence[Sequence[Cell]]
     narrow: bool = False
     collapsed: bool = False
+    sentences: bool = False
     kind: Literal["table"] = "table"
 
 

@@ -69,7 +69,7 @@ def run_blocks(run: dict[str, Any], more: dict[str, Any] | None = None) -> list[
         more: Further lines about the run itself.
     """
     job = {
-        "command": run.get("command"),
+        **({"command": run["command"]} if run.get("command") else {}),
         "kind": run.get("kind"),
         "start": run.get("start"),
         "end": run.get("end"),
@@ -109,6 +109,8 @@ def _flat(values: dict[str, Any], before: str = "") -> list[tuple[str, str]]:
         name = f"{before}{key}"
         if isinstance(value, dict):
             pairs += _flat(value, f"{name}.")
+        elif isinstance(value, list) and any(isinstance(item, dict) for item in value):
+            pairs += _flat({str(i): item for i, item in enumerate(value)}, f"{name}.")
         else:
             pairs.append((name, _text(value)))
     return pairs

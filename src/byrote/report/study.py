@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -21,12 +21,6 @@ _VERDICTS: dict[str, tuple[str, Literal["good", "bad", "open"]]] = {
     "fails": ("✗ fails", "bad"),
     "not tested": ("– not tested", "open"),
 }
-_PROVENANCE = (
-    "Letters in brackets say where the published statement or number was found: T the paper's own "
-    "opening page, R public reviews of its predecessor, A a third party's audit of paper and code, "
-    "S summaries written by machine, C sibling code of the authors, D logs of the authors, P our "
-    "derivation, M from memory and unverified; “beyond” goes beyond the paper."
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +60,7 @@ def study_page(
     *,
     sections: Sequence[Section] = (),
     facts: Sequence[tuple[str, str, str]] | None = None,
+    provenance: Mapping[str, str] | None = None,
 ) -> Page:
     """Build the report of a study.
 
@@ -73,6 +68,7 @@ def study_page(
         data: The run.
         sections: The study's own, between the claims and what was run.
         facts: Tiles at the top: value, label, what stands beside it. None counts the verdicts.
+        provenance: What the marks in the claims' column `provenance` mean.
     """
     run = data.run
     study = run.get("study") or {}
@@ -85,7 +81,10 @@ def study_page(
         subtitle=" · ".join(part for part in (paper, preset, date) if part),
         sections=[
             Section(
-                "claims", "What was claimed, and what this run says", claims_blocks(data), "Claims"
+                "claims",
+                "What was claimed, and what this run says",
+                claims_blocks(data, provenance or {}),
+                "Claims",
             ),
             *sections,
             Section("run", "What was run", _run_blocks(data), "The run"),
@@ -106,8 +105,13 @@ def verdict_facts(claims: pl.DataFrame) -> list[tuple[str, str, str]]:
     return facts
 
 
-def claims_blocks(data: StudyData) -> list[Block]:
-    """The claims table, the remarks of the run, and how to read both."""
+def claims_blocks(data: StudyData, provenance: Mapping[str, str]) -> list[Block]:
+    """The remarks of the run, the claims table, and how to read it.
+
+    Args:
+        data: The run.
+        provenance: What the marks in the column `provenance` mean.
+    """
     blocks: list[Block] = []
     notes = [str(note) for note in data.run.get("notes") or []]
     if notes:
@@ -127,17 +131,17 @@ def claims_blocks(data: StudyData) -> list[Block]:
             ]
         )
     header = ["claim", "verdict", "published", "measured here", "why"]
-    blocks.append(TableBlock("Claims and verdicts", header, rows))
-    blocks.append(
-        ProseBlock(
-            [
-                "A claim holds or fails by a predicate on the tables of this run, fixed before the "
-                "run; where a table is missing or too small to decide, it is not tested. Full "
-                "numbers, with intervals and n, are in tables/claims.parquet.",
-                _PROVENANCE,
-            ]
-        )
-    )
+    blocks.append(TableBlock("Claims and verdicts", header, rows, sentences=True))
+    reading = [
+        "A claim holds or fails by a fixed predicate on the tables of this run; where a table is "
+        "missing or too small to decide, it is not tested. The numbers, with their intervals and "
+        "n, are in tables/claims.parquet."
+    ]
+    used = {mark.strip() for marks in data.claims["provenance"] for mark in marks.split(",")}
+    if words := [f"{mark}: {text}" for mark, text in provenance.items() if mark in used]:
+        where = "The marks in brackets say where the published statement was found."
+        reading.append(f"{where} {'; '.join(words)}.")
+    blocks.append(ProseBlock(reading))
     return blocks
 
 

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from byrote.errors import ByroteError, InputError
+from byrote.progress import hushed
 from byrote.runs.provenance import cores
 from byrote.runs.results import Results
 from byrote.runs.tasks import Failure, Work
@@ -140,7 +141,7 @@ class _Job:
 
 
 def _run_inline(works: Sequence[Work], job: _Job) -> None:
-    with _threads_of_this_process(job.threads):
+    with _threads_of_this_process(job.threads), hushed():
         for work in works:
 
             def say(message: dict[str, Any], work: Work = work) -> None:

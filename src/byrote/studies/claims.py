@@ -33,7 +33,7 @@ PROVENANCE = {
     "D": "logs of the authors",
     "P": "our derivation",
     "M": "from memory, unverified",
-    "beyond": "beyond the paper",
+    "beyond": "ours, the paper does not say it",
 }
 """Where a published statement or number was found."""
 

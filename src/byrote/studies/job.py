@@ -16,7 +16,7 @@ from byrote.runs import Failure, Results, Run, Work, now, write_parquet
 from byrote.runs.engines import check_engine, default_workers, run_works
 from byrote.studies.base import Study
 from byrote.studies.cells import Cell, seeded
-from byrote.studies.claims import judge_all
+from byrote.studies.claims import PROVENANCE, judge_all
 from byrote.studies.config import from_json, to_json
 from byrote.studies.registry import STUDIES, get_study
 
@@ -107,7 +107,8 @@ def run_study(
         )
     with run.locked():
         if not run.done:
-            _work(run, study, config, works, engine, workers or default_workers(threads))
+            at_once = 1 if engine == "inline" else workers or default_workers(threads)
+            _work(run, study, config, works, engine, at_once)
         _tidy(run, study, config)
     return run
 
@@ -256,7 +257,7 @@ def _draw(run: Run, study: Study, config: Any) -> Path:
     data = load_study_data(run.folder)
     sections = study.sections(data, config) if study.sections else ()
     facts = study.facts(data, config) if study.facts else None
-    page = study_page(data, sections=sections, facts=facts)
+    page = study_page(data, sections=sections, facts=facts, provenance=PROVENANCE)
     return write_run_page(page, run.folder)
 
 
