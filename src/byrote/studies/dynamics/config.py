@@ -94,11 +94,13 @@ class PhasesConfig:
     Attributes:
         models: Names from the config's `models`.
         alphabets: Numbers of letters.
+        only: Model -> alphabets, for further models that learn some of them only.
         n: String length in tokens.
     """
 
     models: tuple[str, ...] = ()
     alphabets: tuple[int, ...] = (2, 4, 7, 13, 26)
+    only: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     n: int = 1024
 
 
@@ -359,7 +361,7 @@ def _exposure(training: TrainingConfig, model: ModelConfig) -> ExposureConfig:
 
 def _check_models(config: DynamicsConfig) -> None:
     parts = {
-        "phases": config.phases.models,
+        "phases": (*config.phases.models, *config.phases.only),
         "entropy": config.entropy.models,
         "length": config.length.models,
         "context": config.context.models,
@@ -396,6 +398,7 @@ def _check_training(training: TrainingConfig) -> None:
 def _check_strings(config: DynamicsConfig) -> None:
     sizes = {
         "phases.alphabets": config.phases.alphabets,
+        **{f"phases.only.{m}": sizes for m, sizes in config.phases.only.items()},
         "context.alphabets": config.context.alphabets,
         "entropy.letters": (config.entropy.letters,),
         "length.letters": (config.length.letters,),

@@ -66,8 +66,9 @@ def needs(config: DynamicsConfig) -> Iterator[tuple[str, Need]]:
         fields = {"part": "all", "epochs": epochs, **more}
         return Need(model, "uniform", letters, math.log(letters), n, **fields)
 
-    for model in config.phases.models:
-        for letters in config.phases.alphabets:
+    some = {**dict.fromkeys(config.phases.models, config.phases.alphabets), **config.phases.only}
+    for model, alphabets in some.items():
+        for letters in alphabets:
             yield "phases", uniform(model, letters, config.phases.n)
     entropy = config.entropy
     for model in entropy.models:
@@ -237,6 +238,6 @@ def _training_cost(config: DynamicsConfig, need: Need, parameters: float) -> flo
         if "shuffle" in context.conditions:
             few = min(context.shuffle_positions or positions, positions)
             tokens += context.draws * few * len(context.k) * need.n / 2
-        tokens *= 2 * len(context.epochs)
+        tokens *= len(context.epochs)
     forward = 2 * parameters * (heldout + tokens) / _FLOPS
     return expected * _step(parameters, need.n) + forward + _START_SECONDS

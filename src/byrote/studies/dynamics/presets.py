@@ -76,8 +76,8 @@ LAPTOP = DynamicsConfig(
         "llama-512": _ladder_model(512),
     },
     strings=3,
-    training=TrainingConfig(epochs=60, stop_loss=0.05, heldout=2, heldout_every=10),
-    phases=PhasesConfig(models=("smollm2-135m", "gemma3-270m"), alphabets=(2, 4, 7, 13, 26), n=128),
+    training=TrainingConfig(epochs=60, stop_loss=0.05, heldout=2, heldout_every=20),
+    phases=PhasesConfig(models=("smollm2-135m",), only={"gemma3-270m": (4, 26)}, n=128),
     entropy=EntropyConfig(models=("smollm2-135m",), like=(2, 4, 13), n=128),
     length=LengthConfig(models=("smollm2-135m",), lengths=(16, 32, 64, 128, 256)),
     size=SizeConfig(
@@ -89,18 +89,20 @@ LAPTOP = DynamicsConfig(
         n=128,
         k=(1, 2, 3, 5, 10, 20),
         epochs=(10, 30),
-        positions=40,
-        shuffle_positions=12,
+        positions=32,
+        shuffle_positions=8,
         draws=1,
     ),
-    sequential=SequentialConfig(models=("smollm2-135m",), n=32, strings=4, epochs=20, every=5),
-    untrained=UntrainedConfig(models=("smollm2-135m-random",), lengths=(16, 32, 128)),
-    checkpoints=CheckpointsConfig(source=_BYTES, steps=(0, 10, 30, 100, 300), n=64, epochs=100),
+    sequential=SequentialConfig(
+        models=("smollm2-135m",), n=32, strings=4, epochs=20, every=5, text_windows=8
+    ),
+    untrained=UntrainedConfig(models=("smollm2-135m-random",), lengths=(32, 128)),
+    checkpoints=CheckpointsConfig(source=_BYTES, steps=(0, 10, 30, 100, 200), n=64, epochs=100),
     partial=PartialConfig(
         models=("smollm2-135m",),
         parts=("mlp", "attention", "layer:0", "layer:15", "norm", "embeddings"),
         n=64,
-        epochs=40,
+        epochs=30,
     ),
 )
 """At most 45 minutes on two cores, with the models that need no hub."""
