@@ -1,6 +1,7 @@
 """Study `dynamics`: how memorisation comes about under repeated exposure (2407.19262)."""
 
 from byrote.studies.base import Paper, Study
+from byrote.studies.dynamics.analysis import analyse
 from byrote.studies.dynamics.config import DynamicsConfig, check
 from byrote.studies.dynamics.plan import cells
 from byrote.studies.dynamics.presets import PRESETS
@@ -18,4 +19,5 @@ STUDY = Study(
     presets=PRESETS,
     check=check,
     cells=cells,
+    analyse=analyse,
 )

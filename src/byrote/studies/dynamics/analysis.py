@@ -1,0 +1,302 @@
+"""From the cells' tables to what the experiments ask: phases, order, context, sequence, control.
+
+Everything here is cheap and is done again by `byrote report` when it has learned something new.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import polars as pl
+from scipy import stats
+
+from byrote.recall.phases import detect_phases, times
+from byrote.studies.dynamics.config import DynamicsConfig
+from byrote.studies.dynamics.plan import needs
+
+__all__ = ["analyse", "over_strings"]
+
+_KEYS = (
+    "model", "init", "part", "parameters", "distribution", "letters", "entropy", "entropy_rate",
+    "n",
+)  # fmt: skip
+_TIMES = ("t_in_alphabet", "t_guess", "t_mem")
+# A rank correlation over fewer positions says little.
+_LEAST_POSITIONS = 8
+
+_INTERVAL: dict[str, Any] = {
+    "strings": pl.Int32,
+    "value": pl.Float64,
+    "low": pl.Float64,
+    "high": pl.Float64,
+}
+
+
+def analyse(tables: Mapping[str, pl.DataFrame], config: DynamicsConfig) -> dict[str, pl.DataFrame]:
+    """Derive the tables of the experiments from those of the cells; what is missing is left out.
+
+    Returns:
+        `experiments` (which exposure serves which experiment), `phases` (one row a string),
+        `phase_times` (over strings), `order`, `control`, `contexts`, `stages`, `retention`.
+    """
+    derived = {"experiments": _experiments(config, tables.get("trainings"))}
+    if "trainings" in tables:
+        derived["phases"] = _phases(tables)
+        derived["phase_times"] = _phase_times(derived["phases"])
+        derived["order"] = _order(tables)
+    if "heldout" in tables:
+        derived["control"] = _control(tables)
+    if "context" in tables:
+        derived["contexts"] = _contexts(tables)
+    if "sequential" in tables:
+        derived["stages"] = _stages(tables)
+        derived["retention"] = _retention(tables["sequential"])
+    return derived
+
+
+def over_strings(values: Iterable[float]) -> dict[str, float]:
+    """Mean over strings with its 95 % t-interval, as the columns of `_INTERVAL`."""
+    known = [float(v) for v in values if v is not None and np.isfinite(v)]
+    mean = times(known).mean
+    return {"strings": len(known), "value": mean.value, "low": mean.low, "high": mean.high}
+
+
+def _experiments(config: DynamicsConfig, trainings: pl.DataFrame | None) -> pl.DataFrame:
+    """Which exposures an experiment reads, in its own order; E5 and E9 read those of E1."""
+    ladders = {m: name for name, models in config.size.ladders.items() for m in models}
+    steps = dict(zip(config.checkpoints.models, config.checkpoints.steps, strict=False))
+    rows = [
+        {
+            "experiment": experiment,
+            "training": need.id,
+            "ladder": ladders.get(need.model) if experiment == "size" else None,
+            "step": steps.get(need.model) if experiment == "checkpoints" else None,
+        }
+        for experiment, need in needs(config)
+    ]
+    if trainings is not None:
+        made = trainings.filter(pl.col("training").str.starts_with("checkpoint."))
+        rows += [
+            {"experiment": "checkpoints", "training": name, "ladder": None, "step": int(name[11:])}
+            for name in made["training"].unique(maintain_order=True)
+        ]
+    schema = {"experiment": pl.String, "training": pl.String, "ladder": pl.String, "step": pl.Int32}
+    return pl.DataFrame(rows, schema=schema).unique(maintain_order=True)
+
+
+def _phases(tables: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
+    """When each string left guessing and was memorised, and what stood at the end of guessing."""
+    curves = tables["epochs"].partition_by("training", "string", as_dict=True)
+    rows = []
+    for row in tables["trainings"].iter_rows(named=True):
+        curve = curves[row["training"], row["string"]].sort("epoch")
+        found = detect_phases(
+            curve["loss"].to_numpy(),
+            curve["accuracy"].to_numpy(),
+            row["entropy_rate"],
+            kl=curve["kl_model_source"].to_numpy(),
+            mass=curve["mass"].to_numpy(),
+            guess_accuracy=row["guess"],
+        )
+        at = None if found.t_guess is None else curve.row(found.t_guess, named=True)
+        last = curve.row(-1, named=True)
+        rows.append(
+            {
+                "training": row["training"],
+                "string": row["string"],
+                **{key: row[key] for key in _KEYS},
+                "guess": row["guess"],
+                "modal": row["modal"],
+                "string_entropy": row["string_entropy"],
+                **{name: getattr(found, name) for name in (*_TIMES, "t_below")},
+                "guess_loss": at and at["loss"],
+                "guess_accuracy": at and at["accuracy"],
+                "guess_mass": at and at["mass"],
+                "guess_entropy": at and at["entropy"],
+                "first_loss": curve["loss"][0],
+                "last_epoch": last["epoch"],
+                "last_loss": last["loss"],
+                "last_accuracy": last["accuracy"],
+            }
+        )
+    return pl.DataFrame(rows, infer_schema_length=None)
+
+
+def _phase_times(phases: pl.DataFrame) -> pl.DataFrame:
+    """Median and mean epochs over the strings of an exposure."""
+    rows = []
+    for keys, group in phases.group_by("training", *_KEYS, maintain_order=True):
+        for which in _TIMES:
+            found = times(group[which].to_list())
+            rows.append(
+                {
+                    **dict(zip(("training", *_KEYS), keys, strict=True)),
+                    "which": which,
+                    "strings": found.n,
+                    "censored": found.censored,
+                    "median": found.median.value,
+                    "median_low": found.median.low,
+                    "median_high": found.median.high,
+                    "median_confidence": found.median.confidence,
+                    "mean": found.mean.value,
+                    "mean_low": found.mean.low,
+                    "mean_high": found.mean.high,
+                }
+            )
+    return pl.DataFrame(rows, infer_schema_length=None)
+
+
+def _order(tables: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
+    """E5: the epoch from which each position is right for good, against the position."""
+    rows = []
+    groups = tables["positions"].group_by("training", "string", maintain_order=True)
+    for (training, string), group in groups:
+        learned = learned_at(group)
+        # What was not memorised comes after everything that was.
+        latest = int(group["epoch"].max()) + 1  # type: ignore[arg-type]
+        epochs = np.where(np.isnan(learned), latest, learned)
+        enough = len(epochs) >= _LEAST_POSITIONS and len(np.unique(epochs)) > 1
+        rho = stats.spearmanr(np.arange(len(epochs)), epochs).statistic if enough else None
+        rows.append(
+            {
+                "training": training,
+                "string": string,
+                "positions": len(epochs),
+                "memorised": int((~np.isnan(learned)).sum()),
+                "spearman": None if rho is None else float(rho),
+            }
+        )
+    schema = {
+        "training": pl.String,
+        "string": pl.Int32,
+        "positions": pl.Int32,
+        "memorised": pl.Int32,
+        "spearman": pl.Float64,
+    }
+    return pl.DataFrame(rows, schema=schema)
+
+
+def learned_at(positions: pl.DataFrame) -> np.ndarray:
+    """First epoch from which a position is right up to the end, NaN where there is none.
+
+    Args:
+        positions: Rows of the table `positions` of one exposure of one string.
+
+    Returns:
+        float64 `[positions]`.
+    """
+    ordered = positions.sort("epoch", "position")
+    epochs = ordered["epoch"].unique().sort().to_numpy()
+    hits = ordered["hit"].to_numpy().reshape(len(epochs), -1)
+    for_good = np.logical_and.accumulate(hits[::-1], axis=0)[::-1]
+    return np.where(for_good.any(0), epochs[for_good.argmax(0)].astype(float), np.nan)
+
+
+def _control(tables: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
+    """E9: the loss on never-trained strings of the same source, first, lowest and last."""
+    per_epoch = (
+        tables["heldout"]
+        .group_by("training", "string", "epoch")
+        .agg(pl.col("loss").mean(), pl.col("accuracy").mean())
+    )
+    found = (
+        per_epoch.sort("epoch")
+        .group_by("training", "string")
+        .agg(
+            pl.col("loss").first().alias("first_loss"),
+            pl.col("loss").min().alias("least_loss"),
+            pl.col("loss").last().alias("last_loss"),
+            pl.col("accuracy").last().alias("last_accuracy"),
+            pl.col("epoch").last().alias("last_epoch"),
+        )
+        .sort("training", "string")
+    )
+    facts = tables["trainings"].select("training", "string", "entropy_rate", "guess")
+    return found.join(facts, on=["training", "string"], how="left")
+
+
+def _contexts(tables: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
+    """E6: accuracy over strings by condition and k, with the k-gram ceiling beside it."""
+    by_string = (
+        tables["context"]
+        .group_by("training", "string", "epoch", "condition", "k", maintain_order=True)
+        .agg(pl.col("hit").mean(), pl.col("nll").mean())
+    )
+    keys = ("training", "epoch", "condition", "k")
+    parts = [
+        _clipped(_grouped(by_string, keys, "hit", "accuracy")),
+        _grouped(by_string, keys, "nll", "nll"),
+    ]
+    ceilings = tables["ceilings"].with_columns(
+        epoch=pl.lit(None, dtype=pl.Int32), condition=pl.lit("k-gram ceiling")
+    )
+    parts.append(_clipped(_grouped(ceilings, keys, "accuracy", "accuracy")))
+    return pl.concat(parts)
+
+
+def _stages(tables: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
+    """E7: for each stage of a chain, when its string was memorised, and its loss before."""
+    own = tables["sequential"].filter(pl.col("learned") == pl.col("measured"))
+    text = tables.get("sequential_text")
+    rows = []
+    keys = ("model", "optimiser", "chain", "stage")
+    for key, group in own.group_by(*keys, maintain_order=True):
+        curve = group.sort("epoch")
+        memorised = (curve["accuracy"] >= 0.95) | (curve["loss"] < 0.1)
+        first = memorised.arg_max() if memorised.any() else None
+        row = dict(zip(keys, key, strict=True))
+        rows.append(
+            {
+                **row,
+                "learned": curve["learned"][0],
+                "again": curve["learned"][0] < row["stage"],
+                "t_mem": None if first is None else curve["epoch"][first],
+                "first_loss": curve["loss"][0],
+                "first_accuracy": curve["accuracy"][0],
+                "last_accuracy": curve["accuracy"][-1],
+            }
+        )
+    found = pl.DataFrame(rows, infer_schema_length=None)
+    if text is None:
+        return found
+    return found.join(
+        text.select(*keys, pl.col("loss").alias("text_loss")), on=list(keys), how="left"
+    )
+
+
+def _retention(sequential: pl.DataFrame) -> pl.DataFrame:
+    """E7: accuracy and loss on each earlier string at the end of each later stage."""
+    last = sequential.filter(
+        pl.col("epoch") == pl.col("epoch").max().over("model", "optimiser", "chain", "stage")
+    )
+    known = last.filter((pl.col("measured") <= pl.col("stage")) & ~_again(pl.col("stage")))
+    if known.is_empty():
+        known = last.filter(pl.col("measured") <= pl.col("stage"))
+    return known.with_columns(since=pl.col("stage") - pl.col("measured")).select(
+        "model", "optimiser", "chain", "stage", "measured", "since", "loss", "accuracy"
+    )
+
+
+def _again(stage: pl.Expr) -> pl.Expr:
+    """Whether a stage is the last one, in which the first string is learned once more."""
+    return stage == stage.max()
+
+
+def _clipped(shares: pl.DataFrame) -> pl.DataFrame:
+    """A t-interval knows no bounds; a share does."""
+    return shares.with_columns(pl.col("low", "high").clip(0.0, 1.0))
+
+
+def _grouped(frame: pl.DataFrame, keys: Sequence[str], column: str, measure: str) -> pl.DataFrame:
+    rows = [
+        {**dict(zip(keys, key, strict=True)), "measure": measure, **over_strings(group[column])}
+        for key, group in frame.group_by(*keys, maintain_order=True)
+    ]
+    schema = {
+        **{key: frame.schema[key] for key in keys},
+        "measure": pl.String,
+        **_INTERVAL,
+    }
+    return pl.DataFrame(rows, schema=schema)
