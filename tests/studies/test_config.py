@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from byrote.errors import InputError
-from byrote.studies import field_names, from_json, load_config, override, to_json
+from byrote.studies import flat_fields, from_json, load_config, override, to_json
 from tests.studies.fake import DiceConfig, Source, Throwing
 
 CONFIG = DiceConfig()
@@ -244,13 +245,63 @@ def test_tuples_of_tuples_are_given_as_json():
 
 
 def test_names_of_all_fields_can_be_set():
-    names = field_names(CONFIG)
-    assert "throwing.pause" in names
-    assert "sources.1.sides" in names
-    assert "throwing" not in names
-    values = to_json(CONFIG)
-    for name in names:
-        holder = values
-        for key in name.split("."):
-            holder = holder[int(key)] if isinstance(holder, list) else holder[key]
-        assert override(CONFIG, {name: holder}) == CONFIG
+    fields = flat_fields(CONFIG)
+    assert fields["throwing.pause"] == 0.0
+    assert fields["sources.1.sides"] == 6
+    assert fields["tags"] == {}
+    assert not {"throwing", "sources"} & fields.keys()
+    for name, value in fields.items():
+        assert override(CONFIG, {name: value}) == CONFIG
+
+
+@dataclass(frozen=True)
+class Named:
+    sources: Mapping[str, Source] = field(
+        default_factory=lambda: {"a-1": Source(), "a-1.3b": Source("b", 3)}
+    )
+    ladders: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+NAMED = Named()
+
+
+def test_keys_may_hold_dots():
+    names = {"sources.a-1.3b.sides": "4", "sources.a-1.sides": 5}
+    changed = override(NAMED, names)
+    assert changed.sources == {"a-1": Source(sides=5), "a-1.3b": Source("b", 4)}
+    assert list(flat_fields(NAMED)) == [
+        "sources.a-1.name",
+        "sources.a-1.sides",
+        "sources.a-1.3b.name",
+        "sources.a-1.3b.sides",
+        "ladders",
+    ]
+
+
+def test_a_mapping_takes_new_keys_with_whole_values():
+    changed = override(NAMED, {"sources.c-2.8b": '{"name": "c"}', "ladders.x": "a-1,a-1.3b"})
+    assert changed.sources["c-2.8b"] == Source("c")
+    assert changed.ladders == {"x": ("a-1", "a-1.3b")}
+
+
+def test_a_key_that_is_not_there_has_no_fields_to_set():
+    with pytest.raises(
+        InputError, match=r"no field .b. in sources; did you mean sources\.a-1\.name"
+    ):
+        override(NAMED, {"sources.b.name": "4"})
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("a.toml", '[sources."a-1.3b"]\nsides = 4\n[sources."c.1"]\nname = "c"\n'),
+        ("a.yaml", "sources:\n  a-1.3b: {sides: 4}\n  c.1: {name: c}\n"),
+    ],
+)
+def test_files_change_keys_one_by_one(name, text, tmp_path):
+    (tmp_path / name).write_text(text)
+    assert load_config(tmp_path / name, NAMED).sources == {
+        "a-1": Source(),
+        "a-1.3b": Source("b", 4),
+        "c.1": Source("c"),
+    }

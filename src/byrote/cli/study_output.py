@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-from functools import reduce
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
@@ -16,7 +15,7 @@ from rich.text import Text
 from byrote.cli.options import Common
 from byrote.errors import InputError
 from byrote.runs import Run, default_workers
-from byrote.studies import STUDIES, claims_markdown, field_names, get_study, plan_cells, to_json
+from byrote.studies import STUDIES, claims_markdown, flat_fields, get_study, plan_cells, to_json
 
 if TYPE_CHECKING:
     from byrote.studies import Study
@@ -130,10 +129,9 @@ def show_fields(config: Any, common: Common) -> None:
         return
     if common.quiet:
         return
-    values = to_json(config)
     console = Console(highlight=False)
-    for name in field_names(config):
-        console.print(Text(name), Text("="), Text(_value(_at(values, name))), soft_wrap=True)
+    for name, value in flat_fields(config).items():
+        console.print(Text(name), Text("="), Text(_value(value)), soft_wrap=True)
 
 
 def _claims(run: Run) -> pl.DataFrame:
@@ -159,13 +157,6 @@ def _claims_table(claims: pl.DataFrame) -> Table:
             ours.append(f"\n{row['why']}" if row["text"] else row["why"], style="dim")
         table.add_row(Text(words, style=style), statement, Text(row["published"]), ours)
     return table
-
-
-def _at(values: Any, name: str) -> Any:
-    def step(holder: Any, key: str) -> Any:
-        return holder[int(key)] if isinstance(holder, list) else holder[key]
-
-    return reduce(step, name.split("."), values)
 
 
 def _value(value: Any) -> str:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
         decide,
         judge_all,
     )
-    from byrote.studies.config import field_names, from_json, load_config, override, to_json
+    from byrote.studies.config import flat_fields, from_json, load_config, override, to_json
     from byrote.studies.job import (
         judge_again,
         open_study_run,
@@ -45,7 +45,7 @@ __all__ = [
     "at_least",
     "claims_markdown",
     "decide",
-    "field_names",
+    "flat_fields",
     "from_json",
     "get_study",
     "judge_again",

@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 from byrote.errors import InputError
 from byrote.studies.values import Misfit, hints_of, item_hint, read_value, shown
 
-__all__ = ["field_names", "from_json", "load_config", "override", "to_json"]
+__all__ = ["flat_fields", "from_json", "load_config", "override", "to_json"]
 
 C = TypeVar("C")
 
@@ -33,7 +33,8 @@ def override(config: C, values: Mapping[str, Any]) -> C:
         config: A frozen dataclass; it is left as it is.
         values: Name -> value. A name leads through nested dataclasses by field, through mappings
             by key and through tuples by index. A value is text as it is typed on a command line
-            (`1,2,5` for a tuple, `none`, or JSON for what is nested), or of its field's type.
+            (`1,2,5` for a tuple, `none`, or JSON for what is nested), or of its field's type. A
+            mapping takes a new key with a whole value.
 
     Returns:
         A new config.
@@ -42,12 +43,12 @@ def override(config: C, values: Mapping[str, Any]) -> C:
         InputError: A field is unknown, or a value does not fit it.
     """
     for name, value in values.items():
-        config = _set(config, name, name.split("."), value, type(config), config)
+        config = _Change(tuple(name.split(".")), value, config).made()
     return config
 
 
 def load_config(path: Path, config: C) -> C:
-    """Change a config by what a TOML or YAML file says; fields that it leaves out stay.
+    """Change a config by what a TOML or YAML file says; fields and keys that it leaves out stay.
 
     Args:
         path: A file whose name ends in `.toml`, `.yaml`, `.yml` or `.json`.
@@ -60,9 +61,11 @@ def load_config(path: Path, config: C) -> C:
     if not isinstance(values, dict):
         raise InputError(f"{path} holds no fields; it needs lines such as `seed = 1`")
     try:
-        return override(config, _flat(values, config))
+        for names, value in _paths(values, config):
+            config = _Change(names, value, config).made()
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
+    return config
 
 
 def to_json(config: Any) -> dict[str, Any]:
@@ -82,14 +85,13 @@ def from_json(config_type: type[C], values: Mapping[str, Any]) -> C:
         raise InputError(f"the config cannot be read: {error}") from error
 
 
-def field_names(config: Any, before: str = "") -> list[str]:
-    """The dotted names of all fields of a config, nested ones and tuple items included."""
-    names = []
+def flat_fields(config: Any, before: str = "") -> dict[str, Any]:
+    """All fields of a config by the dotted names that `override` takes, as JSON values."""
+    flat: dict[str, Any] = {}
     for key, value in _items(config):
-        name = f"{before}{key}"
-        inner = field_names(value, f"{name}.")
-        names += inner if dataclasses.is_dataclass(value) else [name, *inner]
-    return names
+        inner = flat_fields(value, f"{before}{key}.")
+        flat |= inner or {f"{before}{key}": _plain(value)}
+    return flat
 
 
 def _items(value: Any) -> list[tuple[str, Any]]:
@@ -102,61 +104,93 @@ def _items(value: Any) -> list[tuple[str, Any]]:
     return []
 
 
-def _set(holder: Any, name: str, path: list[str], value: Any, hint: Any, root: Any) -> Any:
-    """`holder`, a part of `root`, with the field at `path` replaced."""
-    if not path:
-        try:
-            return read_value(value, hint)
-        except Misfit as error:
-            raise InputError(f"{name} = {shown(value)}: {error}") from error
-    key, rest = path[0], path[1:]
-    if dataclasses.is_dataclass(holder) and not isinstance(holder, type):
-        hints = hints_of(type(holder))
-        if key not in hints:
-            raise InputError(_unknown(name, key, path, list(hints), root))
-        changed = _set(getattr(holder, key), name, rest, value, hints[key], root)
-        return dataclasses.replace(holder, **{key: changed})
-    if isinstance(holder, Mapping):
-        if rest and key not in holder:
-            raise InputError(_unknown(name, key, path, [str(k) for k in holder], root))
-        return {
-            **holder,
-            key: _set(holder.get(key), name, rest, value, item_hint(hint, holder), root),
-        }
-    if isinstance(holder, tuple):
-        if not key.isdigit() or int(key) >= len(holder):
-            raise InputError(
-                f"{name}: {key!r} is no item; give an index from 0 to {len(holder) - 1}"
-                if holder
-                else f"{name}: the tuple is empty, so it has no item {key!r}"
-            )
-        i = int(key)
-        changed = _set(holder[i], name, rest, value, item_hint(hint, holder, i), root)
-        return (*holder[:i], changed, *holder[i + 1 :])
-    raise InputError(f"{name}: there is no field {key!r} in {shown(holder)}, which has no fields")
+@dataclasses.dataclass(frozen=True)
+class _Change:
+    """One field of a config to be changed.
+
+    Attributes:
+        path: The parts of its name.
+        value: What it is to be.
+        root: The config.
+    """
+
+    path: tuple[str, ...]
+    value: Any
+    root: Any
+
+    def made(self) -> Any:
+        """The config with the change."""
+        return self._within(self.root, self.path, type(self.root))
+
+    @property
+    def name(self) -> str:
+        return ".".join(self.path)
+
+    def _within(self, holder: Any, path: tuple[str, ...], hint: Any) -> Any:
+        """A part of the config, with the field at `path` below it changed."""
+        if not path:
+            try:
+                return read_value(self.value, hint)
+            except Misfit as error:
+                raise InputError(f"{self.name} = {shown(self.value)}: {error}") from error
+        if dataclasses.is_dataclass(holder) and not isinstance(holder, type):
+            hints = hints_of(type(holder))
+            if path[0] not in hints:
+                raise self._unknown(path, list(hints))
+            inner = self._within(getattr(holder, path[0]), path[1:], hints[path[0]])
+            return dataclasses.replace(holder, **{path[0]: inner})
+        if isinstance(holder, Mapping):
+            key, rest = self._key(holder, path)
+            return {**holder, key: self._within(holder.get(key), rest, item_hint(hint, holder))}
+        if isinstance(holder, tuple):
+            if not path[0].isdigit() or int(path[0]) >= len(holder):
+                known = f"give an index from 0 to {len(holder) - 1}" if holder else "it is empty"
+                raise InputError(f"{self.name}: {path[0]!r} is no item; {known}")
+            i = int(path[0])
+            inner = self._within(holder[i], path[1:], item_hint(hint, holder, i))
+            return (*holder[:i], inner, *holder[i + 1 :])
+        raise InputError(
+            f"{self.name}: there is no field {path[0]!r} in {shown(holder)}, which has no fields"
+        )
+
+    def _key(self, holder: Mapping[str, Any], path: tuple[str, ...]) -> tuple[str, tuple[str, ...]]:
+        """The key that a path begins with, and the rest; keys may hold dots themselves."""
+        for length in range(len(path), 0, -1):
+            key = ".".join(path[:length])
+            if key in holder:
+                return key, path[length:]
+        # A new key needs a whole value: with fields to come, it is a known one misspelt.
+        whole = not isinstance(self.value, str) or self.value.lstrip().startswith("{")
+        if len(path) > 1 and not whole:
+            raise self._unknown(path, [str(key) for key in holder])
+        return ".".join(path), ()
+
+    def _unknown(self, path: tuple[str, ...], known: list[str]) -> InputError:
+        # The right name in the wrong place is likelier meant than a similar name in this one.
+        fields = flat_fields(self.root)
+        near = [name for name in fields if name.rpartition(".")[2] == path[-1]][:3]
+        near = near or difflib.get_close_matches(path[0], known, n=3)
+        before = ".".join(self.path[: -len(path)])
+        where = f" in {before}" if before else ""
+        hint = f"did you mean {' or '.join(near)}?" if near else f"known are: {', '.join(known)}"
+        return InputError(f"{self.name}: there is no field {path[0]!r}{where}; {hint}")
 
 
-def _unknown(name: str, key: str, path: list[str], known: list[str], root: Any) -> str:
-    # The right name in the wrong place is likelier meant than a similar name in this one.
-    near = [full for full in field_names(root) if full.rpartition(".")[2] == path[-1]][:3]
-    near = near or difflib.get_close_matches(key, known, n=3)
-    before = ".".join(name.split(".")[: -len(path)])
-    where = f" in {before}" if before else ""
-    hint = f"did you mean {' or '.join(near)}?" if near else f"known are: {', '.join(known)}"
-    return f"{name}: there is no field {key!r}{where}; {hint}"
-
-
-def _flat(values: Mapping[str, Any], config: Any, before: str = "") -> dict[str, Any]:
-    """Nested mappings as dotted names, as deep as the config has dataclasses."""
-    flat: dict[str, Any] = {}
-    for key, value in values.items():
-        name = f"{before}{key}"
-        inner = getattr(config, str(key), None)
-        if isinstance(value, Mapping) and dataclasses.is_dataclass(inner):
-            flat |= _flat(value, inner, f"{name}.")
+def _paths(
+    values: Mapping[str, Any], config: Any, before: tuple[str, ...] = ()
+) -> list[tuple[tuple[str, ...], Any]]:
+    """Nested mappings as paths and values, as deep as the config has parts of that name."""
+    known = dict(_items(config)) if not isinstance(config, tuple) else {}
+    found: list[tuple[tuple[str, ...], Any]] = []
+    for name, value in values.items():
+        path, part = (*before, str(name)), known.get(str(name))
+        if isinstance(value, Mapping) and (
+            dataclasses.is_dataclass(part) or isinstance(part, Mapping)
+        ):
+            found += _paths(value, part, path)
         else:
-            flat[name] = value
-    return flat
+            found.append((path, value))
+    return found
 
 
 def _read(path: Path) -> Any:
