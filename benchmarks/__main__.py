@@ -8,7 +8,7 @@ from pathlib import Path
 
 from benchmarks.common import machine
 
-NAMES = ("scoring", "generation", "loading", "memory", "startup", "windows")
+NAMES = ("scoring", "generation", "loading", "memory", "startup", "windows", "exposure")
 RESULTS = Path(__file__).with_name("RESULTS.md")
 
 _HEAD = """\
