@@ -2,6 +2,7 @@
 
 from byrote.studies.base import Paper, Study
 from byrote.studies.dynamics.analysis import analyse
+from byrote.studies.dynamics.claims import CLAIMS
 from byrote.studies.dynamics.config import DynamicsConfig, check
 from byrote.studies.dynamics.plan import cells
 from byrote.studies.dynamics.presets import PRESETS
@@ -20,4 +21,5 @@ STUDY = Study(
     check=check,
     cells=cells,
     analyse=analyse,
+    claims=CLAIMS,
 )

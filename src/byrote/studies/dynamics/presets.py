@@ -40,7 +40,7 @@ SMOKE = DynamicsConfig(
         "llama-32": _ladder_model(32, 2),
         "llama-64": _ladder_model(64, 2),
     },
-    strings=2,
+    strings=3,
     training=TrainingConfig(epochs=40, stop_loss=0.05, heldout=1, heldout_every=10),
     phases=PhasesConfig(models=("smollm2-135m",), alphabets=(26,), n=24),
     entropy=EntropyConfig(models=("llama-64",), like=(2, 7), markov_rates=(0.5,), n=32),
@@ -63,7 +63,8 @@ SMOKE = DynamicsConfig(
     ),
     partial=PartialConfig(models=("llama-64",), parts=("mlp", "attention", "norm"), n=32),
 )
-"""At most two minutes on two cores; two strings a cell, so most verdicts stay open."""
+"""At most two minutes on two cores: short strings and mostly tiny models, so that what it says of the
+claims is about them."""
 
 LAPTOP = DynamicsConfig(
     models={

@@ -1,0 +1,531 @@
+"""What the study's charts share: which condition looks how, curves over epochs, times with strings.
+
+A condition looks the same in every chart: pretrained models are blue circles, untrained ones
+orange diamonds; alphabets run from light to dark with their size. Colour never stands alone: a
+shape or a dash goes with it, except for ordered shades, which differ in lightness. What the paper's
+authors measured is grey and open. A string that was not memorised within its epochs stands as an
+open triangle at the last epoch that it had.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import altair as alt
+import numpy as np
+import polars as pl
+
+from byrote.recall.phases import times
+from byrote.report.palette import LIGHT
+from byrote.report.plotting import DASHES, layered, legend, plain, renamed, styled
+from byrote.report.study import StudyData
+
+__all__ = [
+    "CENSORED_NOTE",
+    "Look",
+    "alphabet_looks",
+    "cycled_looks",
+    "epoch_axis",
+    "held_curves",
+    "init_looks",
+    "looks_of",
+    "ordered_looks",
+    "phase_rows",
+    "reference_layers",
+    "rule_at",
+    "short_count",
+    "table",
+    "time_marks",
+    "times_chart",
+    "training_curves",
+]
+
+CENSORED_NOTE = "△: not memorised within its epochs"
+_STEPS = 5
+# With more points a tooltip is offered at some of them only, which keeps the page small.
+_TOOLTIPS = 26
+_SMALL_HEIGHT = 220
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """How a condition is drawn.
+
+    Attributes:
+        name: What the legend calls it.
+        colour: Name of a colour of the palette.
+        shape: Of its marks.
+        dash: Of its lines.
+    """
+
+    name: str
+    colour: str
+    shape: str = "circle"
+    dash: tuple[int, ...] = (1, 0)
+
+
+_PRETRAINED = (
+    ("chart-texts", "circle"),
+    ("chart-control-3", "square"),
+    ("chart-step-5", "triangle-down"),
+)
+_UNTRAINED = (
+    ("chart-control-1", "diamond"),
+    ("chart-control-2", "cross"),
+    ("chart-muted", "triangle-right"),
+)
+_CYCLE = (
+    ("chart-texts", "circle"),
+    ("chart-control-1", "diamond"),
+    ("chart-control-3", "square"),
+    ("chart-control-2", "cross"),
+    ("chart-step-5", "triangle-down"),
+)
+
+
+def ordered_looks(names: Sequence[str]) -> list[Look]:
+    """Shades from light to dark for conditions that have an order; more than five get dashes."""
+    count = len(names)
+    if count <= 1:
+        places = [_STEPS - 2] * count
+    elif count <= _STEPS:
+        places = [round(i * (_STEPS - 1) / (count - 1)) for i in range(count)]
+    else:
+        places = [i % _STEPS for i in range(count)]
+    return [
+        Look(
+            name,
+            f"chart-step-{1 + place}",
+            dash=tuple(DASHES[i // _STEPS % len(DASHES)]),
+        )
+        for i, (name, place) in enumerate(zip(names, places, strict=True))
+    ]
+
+
+def cycled_looks(names: Sequence[str]) -> list[Look]:
+    """Different hues for conditions without an order."""
+    return [
+        Look(name, *_CYCLE[i % len(_CYCLE)], dash=tuple(DASHES[i % len(DASHES)]))
+        for i, name in enumerate(names)
+    ]
+
+
+def init_looks(series: Mapping[str, str]) -> list[Look]:
+    """Looks for models, told apart by whether they are pretrained.
+
+    Args:
+        series: Name in the legend -> `pretrained` or `random`.
+    """
+    counts = {"pretrained": 0, "random": 0}
+    found = []
+    for name, init in series.items():
+        palette = _UNTRAINED if init == "random" else _PRETRAINED
+        place = counts["random" if init == "random" else "pretrained"]
+        counts["random" if init == "random" else "pretrained"] += 1
+        dash = tuple(DASHES[1]) if init == "random" else tuple(DASHES[0])
+        found.append(Look(name, *palette[place % len(palette)], dash=dash))
+    return found
+
+
+def alphabet_looks(sizes: Sequence[int]) -> dict[int, Look]:
+    """The shade of each alphabet size; give all sizes of the study, so that charts agree."""
+    ordered = sorted(set(sizes))
+    return dict(zip(ordered, ordered_looks([f"ℓ = {size}" for size in ordered]), strict=True))
+
+
+def looks_of(looks: Sequence[Look], kind: str, field: str = "series:N", **options: Any) -> Any:
+    """The encoding of a condition as colour, shape or dash.
+
+    Args:
+        looks: The conditions, in the order of the legend.
+        kind: "color", "shape" or "dash".
+        field: Column that holds the names.
+        options: Of the legend.
+    """
+    names = [look.name for look in looks]
+    key = None if len(looks) < 2 else legend(**options)
+    if kind == "color":
+        colours = [LIGHT[look.colour] for look in looks]
+        scale = alt.Scale(domain=names, range=colours)
+        return alt.Color(field, sort=names, scale=scale, legend=key)
+    if kind == "shape":
+        shapes = [look.shape for look in looks]
+        scale = alt.Scale(domain=names, range=shapes)
+        return alt.Shape(field, sort=names, scale=scale, legend=key)
+    dashes = [list(look.dash) for look in looks]
+    scale = alt.Scale(domain=names, range=dashes)
+    return alt.StrokeDash(field, sort=names, scale=scale, legend=key)
+
+
+def table(data: StudyData, name: str) -> pl.DataFrame | None:
+    """A table of the run, or None where it is missing or empty."""
+    found = data.tables.get(name)
+    return None if found is None or found.is_empty() else found
+
+
+def phase_rows(data: StudyData, *experiments: str) -> pl.DataFrame | None:
+    """The strings of some experiments: their rows of `phases` with what else is known of them.
+
+    Returns:
+        Columns of `phases`, and `experiment`, `ladder`, `step`, `source`, `trained_parameters`.
+    """
+    phases, which = table(data, "phases"), table(data, "experiments")
+    trainings = table(data, "trainings")
+    if phases is None or which is None or trainings is None:
+        return None
+    chosen = which.filter(pl.col("experiment").is_in(experiments))
+    more = trainings.select("training", "string", "source", "trained_parameters")
+    found = chosen.join(phases, on="training", how="inner", maintain_order="left").join(
+        more, on=["training", "string"], how="left", maintain_order="left"
+    )
+    return None if found.is_empty() else found
+
+
+def held_curves(epochs: pl.DataFrame, measures: Sequence[str]) -> pl.DataFrame:
+    """Mean, lowest and highest string of each exposure at each epoch, in long form.
+
+    A string that ended early, being memorised, is held at its last value until the last string of
+    its exposure ends: else the mean would be of other strings from there on.
+
+    Args:
+        epochs: Rows of the table `epochs` (or of another with `training`, `string`, `epoch`).
+        measures: Columns of it.
+
+    Returns:
+        `training`, `measure`, `epoch`, `value`, `low`, `high`; only where all are finite.
+    """
+    keys = ["training", "string", "epoch"]
+    grid = (
+        epochs.select("training", "string")
+        .unique(maintain_order=True)
+        .join(epochs.select("training", "epoch").unique(), on="training")
+        .join(epochs.select(*keys, *measures), on=keys, how="left")
+        .sort(keys)
+        .with_columns(pl.col(measures).forward_fill().over("training", "string"))
+    )
+    long = grid.unpivot(measures, index=keys, variable_name="measure", value_name="value")
+    found = long.group_by("training", "measure", "epoch").agg(
+        pl.col("value").mean().alias("value"),
+        pl.col("value").min().alias("low"),
+        pl.col("value").max().alias("high"),
+    )
+    finite = pl.all_horizontal(pl.col("value", "low", "high").is_finite())
+    return (
+        found.filter(finite)
+        .with_columns(pl.col("value", "low", "high").round(4))
+        .sort("training", "measure", "epoch")
+    )
+
+
+def epoch_axis(last: float, title: str = "epoch (exposures so far)") -> alt.X:
+    """A horizontal axis of epochs from 0."""
+    return alt.X(
+        "epoch:Q",
+        title=title,
+        scale=alt.Scale(domain=[0, max(last, 1)], nice=False),
+        axis=alt.Axis(format="d", tickCount=8, tickMinStep=1, grid=False),
+    )
+
+
+def training_curves(
+    curves: pl.DataFrame,
+    looks: Sequence[Look],
+    y: alt.Y,
+    *,
+    title: str,
+    subtitle: str = "",
+    levels: pl.DataFrame | None = None,
+    marks: pl.DataFrame | None = None,
+    points: bool = False,
+    height: int = _SMALL_HEIGHT,
+) -> alt.LayerChart | None:
+    """Curves over epochs with a band from the lowest to the highest string.
+
+    Args:
+        curves: `series`, `epoch`, `value`, `low`, `high`.
+        looks: Of the series.
+        y: The vertical encoding, of the field `value`.
+        title: What is to be seen.
+        subtitle: Below it.
+        levels: Dashed horizontal levels: `series`, `value`.
+        marks: Marks on the curves: `series`, `epoch`, `value`, `mark` (what it says), `sign`
+            (shape).
+        points: Show the points, where they are few.
+        height: Of the plotting area.
+    """
+    if curves.is_empty():
+        return None
+    names = set(curves["series"].to_list())
+    looks = [look for look in looks if look.name in names]
+    x = epoch_axis(float(curves["epoch"].max()))  # type: ignore[arg-type]
+    colour = looks_of(looks, "color", columns=5)
+    dashed = len({look.dash for look in looks}) > 1
+    dash = looks_of(looks, "dash", columns=5)
+    base = alt.Chart(plain(curves)).encode(x=x, color=colour)
+    band = base.mark_area(opacity=0.16, aria=False).encode(y=renamed(y, "low:Q"), y2="high:Q")
+    line = base.mark_line(strokeWidth=2.2, aria=False).encode(y=y)
+    if dashed:
+        line = line.encode(strokeDash=dash)
+    every = 1 if points else max(1, math.ceil(curves["epoch"].n_unique() / _TOOLTIPS))
+    spot = (
+        base.transform_filter(f"datum.epoch % {every} == 0")
+        .mark_point(filled=True, size=55, opacity=1 if points else 0, aria=False)
+        .encode(
+            y=y,
+            tooltip=[
+                alt.Tooltip("series:N", title="of"),
+                alt.Tooltip("epoch:Q", title="epoch"),
+                alt.Tooltip("value:Q", title="mean", format=".3~f"),
+                alt.Tooltip("low:Q", title="lowest string", format=".3~f"),
+                alt.Tooltip("high:Q", title="highest string", format=".3~f"),
+            ],
+        )
+    )
+    layers: list[Any] = [band]
+    if levels is not None and not levels.is_empty():
+        layers.append(
+            alt.Chart(plain(levels))
+            .mark_rule(strokeDash=[3, 3], strokeWidth=1.3, aria=False)
+            .encode(y=y, color=colour)
+        )
+    layers += [line, spot]
+    if marks is not None and not marks.is_empty():
+        layers.append(_curve_marks(marks, x, y, colour))
+    return styled(layered(*layers), title, subtitle, height=height)
+
+
+def _curve_marks(marks: pl.DataFrame, x: alt.X, y: alt.Y, colour: Any) -> alt.Chart:
+    signs = dict(zip(marks["mark"].to_list(), marks["sign"].to_list(), strict=True))
+    scale = alt.Scale(domain=list(signs), range=list(signs.values()))
+    key = legend(
+        orient="bottom", symbolType=alt.Undefined, symbolSize=85, columns=2, labelLimit=260
+    )
+    return (
+        alt.Chart(plain(marks))
+        .mark_point(filled=False, size=75, strokeWidth=2, opacity=1, aria=False)
+        .encode(
+            x=x,
+            y=y,
+            color=colour,
+            shape=alt.Shape("mark:N", sort=list(signs), scale=scale, legend=key),
+            tooltip=[
+                alt.Tooltip("series:N", title="of"),
+                alt.Tooltip("mark:N", title="mark"),
+                alt.Tooltip("epoch:Q", title="epoch"),
+            ],
+        )
+    )
+
+
+def time_marks(
+    rows: pl.DataFrame, keys: Sequence[str], which: str = "t_mem", last: str = "last_epoch"
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Epochs over strings as a chart draws them, with those that were not reached.
+
+    Args:
+        rows: One row a string: the keys, the epoch (null where not reached), and the last epoch.
+        keys: Columns that name a condition.
+        which: Column of the epoch.
+        last: Column of the last epoch.
+
+    Returns:
+        One row a condition (keys, `epoch` the median over strings, `low`, `high`, `reached`,
+        `strings`, `censored`, `confidence`, `text`), and one a string (keys, `epoch`, `reached`).
+        What was not reached stands at the last epoch, with `reached` false.
+    """
+    columns = [*keys, "epoch", "reached"]
+    strings = rows.with_columns(
+        epoch=pl.coalesce(pl.col(which), pl.col(last)).cast(pl.Float64),
+        reached=pl.col(which).is_not_null(),
+    )
+    found = []
+    for key, group in rows.group_by(*keys, maintain_order=True):
+        most = float(group[last].max() or 0)  # type: ignore[arg-type]
+        estimate = times(group[which].to_list())
+        median = estimate.median
+        ends = [median.value, median.low, median.high]
+        epoch, low, high = (most if v is None or not math.isfinite(v) else v for v in ends)
+        reached = math.isfinite(median.value)
+        found.append(
+            {
+                **dict(zip(keys, key, strict=True)),
+                "epoch": epoch,
+                "low": low,
+                "high": high,
+                "reached": reached,
+                "strings": estimate.n,
+                "censored": estimate.censored,
+                "confidence": median.confidence,
+                "text": f"{median.value:g}" if reached else f"over {most:g}",
+            }
+        )
+    schema: dict[str, Any] = {
+        **{key: rows.schema[key] for key in keys},
+        "epoch": pl.Float64,
+        "low": pl.Float64,
+        "high": pl.Float64,
+        "reached": pl.Boolean,
+        "strings": pl.Int64,
+        "censored": pl.Int64,
+        "confidence": pl.Float64,
+        "text": pl.String,
+    }
+    return pl.DataFrame(found, schema=schema), strings.select(columns)
+
+
+def times_chart(
+    medians: pl.DataFrame,
+    strings: pl.DataFrame,
+    place: alt.X | alt.Y,
+    looks: Sequence[Look],
+    *,
+    title: str,
+    subtitle: str,
+    epochs: str = "epochs until memorised (median)",
+    line: bool = True,
+    reference: Callable[[alt.Y], Sequence[Any]] | None = None,
+    reference_top: float = 0.0,
+    height: int = 260,
+) -> alt.LayerChart | None:
+    """Epochs until something is reached, by condition: median, interval, and each string.
+
+    Args:
+        medians: As `time_marks` gives them, with `series`.
+        strings: Likewise.
+        place: Where a condition stands; a horizontal encoding, or a vertical one for a dot plot.
+        looks: Of the series.
+        title: What is to be seen.
+        subtitle: Below it.
+        epochs: Title of the axis of epochs.
+        line: Join the medians that were reached.
+        reference: Makes layers of published points from the axis of epochs.
+        reference_top: Their largest epoch.
+        height: Of the plotting area.
+    """
+    if medians.is_empty():
+        return None
+    names = set(medians["series"].to_list())
+    looks = [look for look in looks if look.name in names]
+    most = max(float(strings["epoch"].max() or 0), reference_top, 1.0)  # type: ignore[arg-type]
+    scale = alt.Scale(domain=[0, 1.06 * most], nice=False)
+    upright = isinstance(place, alt.X)
+    axis = alt.Axis(format="d", tickCount=6, tickMinStep=1, grid=True)
+    value: Any = (alt.Y if upright else alt.X)("epoch:Q", title=epochs, scale=scale, axis=axis)
+    colour = looks_of(looks, "color", columns=2)
+    shape = looks_of(looks, "shape", columns=2)
+    where = {"x": place, "y": value} if upright else {"y": place, "x": value}
+    low = {("y" if upright else "x"): renamed(value, "low:Q")}
+    high = {("y2" if upright else "x2"): "high:Q"}
+    base = alt.Chart(plain(medians))
+    rule = base.mark_rule(strokeWidth=2, opacity=0.55, aria=False).encode(
+        color=colour, **{**where, **low}, **high
+    )
+    tooltip = [
+        alt.Tooltip("series:N", title="of"),
+        alt.Tooltip("at:N", title="at"),
+        alt.Tooltip("text:N", title="median epochs"),
+        alt.Tooltip("low:Q", title="interval from", format="~g"),
+        alt.Tooltip("high:Q", title="to (at least)", format="~g"),
+        alt.Tooltip("strings:Q", title="strings"),
+        alt.Tooltip("censored:Q", title="not memorised"),
+    ]
+    dots = alt.Chart(plain(strings))
+    layers: list[Any] = [] if reference is None else list(reference(value))
+    layers.append(rule)
+    layers.append(
+        dots.transform_filter("datum.reached")
+        .mark_point(filled=True, size=16, opacity=0.75, aria=False)
+        .encode(color=colour, **where)
+    )
+    layers.append(
+        dots.transform_filter("!datum.reached")
+        .mark_point(filled=False, shape="triangle-up", size=36, strokeWidth=1.2, aria=False)
+        .encode(color=colour, **where)
+    )
+    if line:
+        layers.append(
+            base.transform_filter("datum.reached")
+            .mark_line(strokeWidth=1.8, aria=False)
+            .encode(color=colour, strokeDash=looks_of(looks, "dash", columns=2), **where)
+        )
+    layers.append(
+        base.transform_filter("datum.reached")
+        .mark_point(filled=True, size=85, opacity=1, aria=False)
+        .encode(color=colour, shape=shape, tooltip=tooltip, **where)
+    )
+    layers.append(
+        base.transform_filter("!datum.reached")
+        .mark_point(filled=False, shape="triangle-up", size=130, strokeWidth=2.2, aria=False)
+        .encode(color=colour, tooltip=tooltip, **where)
+    )
+    return styled(layered(*layers), title, subtitle, height=height)
+
+
+def reference_layers(points: pl.DataFrame, x: alt.X, y: alt.Y) -> list[Any]:
+    """Numbers measured by others: grey, open, joined by dots, with a legend of their own.
+
+    Args:
+        points: `name`, `sign` (shape), the field of `x`, `epoch`, `reached`.
+        x: Horizontal encoding.
+        y: The axis of epochs.
+    """
+    signs = dict(zip(points["name"].to_list(), points["sign"].to_list(), strict=True))
+    key = legend(
+        "published logs, another model", symbolType=alt.Undefined, symbolSize=70, columns=1,
+        labelLimit=300, titleLimit=300, orient="bottom",
+    )  # fmt: skip
+    grey = LIGHT["chart-muted"]
+    base = alt.Chart(points).encode(x=x, y=y)
+    tooltip = [alt.Tooltip("name:N", title="of"), alt.Tooltip("epoch:Q", title="epochs")]
+    # A scale of its own: the shapes of this run's series are another legend.
+    stroke = alt.StrokeDash(
+        "name:N", sort=list(signs), scale=alt.Scale(domain=list(signs), range=[[1, 3]] * len(signs)),
+        legend=None,
+    )  # fmt: skip
+    known = base.transform_filter("datum.reached")
+    line = known.mark_line(color=grey, strokeWidth=1.4, aria=False).encode(strokeDash=stroke)
+    shape = alt.Opacity(
+        "name:N",
+        sort=list(signs),
+        scale=alt.Scale(domain=list(signs), range=[0.9] * len(signs)),
+        legend=key,
+    )
+    layers = [line]
+    for name, sign in signs.items():
+        layers.append(
+            known.transform_filter(alt.datum.name == name)
+            .mark_point(color=grey, shape=sign, filled=False, size=55, strokeWidth=1.6, aria=False)
+            .encode(tooltip=tooltip, opacity=shape)
+        )
+    layers.append(
+        base.transform_filter("!datum.reached")
+        .mark_point(
+            color=grey, shape="triangle-up", filled=False, size=70, strokeWidth=1.6, aria=False
+        )
+        .encode(tooltip=tooltip)
+    )
+    return layers
+
+
+def rule_at(value: float, axis: str = "y", *, colour: str = "chart-muted") -> alt.Chart:
+    """A thin dashed line across the chart."""
+    channel: Any = (alt.Y if axis == "y" else alt.X)("at:Q", title=None)
+    frame = pl.DataFrame({"at": [float(value)]})
+    mark = alt.Chart(frame).mark_rule(
+        color=LIGHT[colour], strokeDash=[3, 3], strokeWidth=1.3, aria=False
+    )
+    return mark.encode(**{axis: channel})
+
+
+def short_count(number: float) -> str:
+    """A number of parameters in few signs: "135 M"."""
+    if number < 1:
+        return "0"
+    place = min(int(math.log10(number) / 3), 4)
+    value = number / 1000**place
+    digits = 0 if value >= 99.5 else 1
+    text = f"{np.round(value, digits):.{digits}f}".removesuffix(".0")
+    return f"{text} {('', 'k', 'M', 'G', 'T')[place]}".strip()
