@@ -42,13 +42,14 @@ def analyse(tables: Mapping[str, pl.DataFrame], config: DynamicsConfig) -> dict[
         `phase_times` (over strings), `order`, `control`, `contexts`, `stages`, `retention`.
     """
     derived = {"experiments": _experiments(config, tables.get("trainings"))}
-    if "trainings" in tables:
+    if {"trainings", "epochs"} <= tables.keys():
         derived["phases"] = _phases(tables)
         derived["phase_times"] = _phase_times(derived["phases"])
+    if "positions" in tables:
         derived["order"] = _order(tables)
-    if "heldout" in tables:
+    if {"trainings", "heldout"} <= tables.keys():
         derived["control"] = _control(tables)
-    if "context" in tables:
+    if {"context", "ceilings"} <= tables.keys():
         derived["contexts"] = _contexts(tables)
     if "sequential" in tables:
         derived["stages"] = _stages(tables)
@@ -77,7 +78,7 @@ def _experiments(config: DynamicsConfig, trainings: pl.DataFrame | None) -> pl.D
         for experiment, need in needs(config)
     ]
     if trainings is not None:
-        made = trainings.filter(pl.col("training").str.starts_with("checkpoint."))
+        made = trainings.filter(pl.col("training").str.contains(r"^checkpoint\.\d+$"))
         rows += [
             {"experiment": "checkpoints", "training": name, "ladder": None, "step": int(name[11:])}
             for name in made["training"].unique(maintain_order=True)

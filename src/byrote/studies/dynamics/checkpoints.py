@@ -18,7 +18,7 @@ from byrote.models import LoadedModel
 from byrote.runs.tasks import CellContext
 from byrote.studies.dynamics.setup import BYTE_BOS, load_model
 from byrote.studies.dynamics.trainings import learn
-from byrote.texts.alphabets import token_alphabet
+from byrote.texts.alphabets import Alphabet, token_alphabet
 from byrote.texts.seeds import derive_seed
 from byrote.texts.sources import open_source
 from byrote.texts.strings import uniform
@@ -51,9 +51,11 @@ def run(params: dict[str, Any], context: CellContext) -> dict[str, pl.DataFrame]
             f"need vocab_size={BYTE_BOS + 1}"
         )
     loaded.model.config.bos_token_id = BYTE_BOS
+    source = uniform(_letters(wanted["letters"]))
+    # What the copies are to learn must fit before anything is pretrained for it.
+    longest = Sequences.from_ids([source.draw(wanted["n"], seed)], bos_id=BYTE_BOS)
+    longest.check(loaded.vocab_size, loaded.max_len)
     weights, losses = _pretrain(loaded, wanted, seed, context)
-    alphabet = token_alphabet(range(ord("a"), ord("a") + wanted["letters"]), loaded.vocab_size)
-    source = uniform(alphabet)
     tables: dict[str, list[pl.DataFrame]] = {}
     total = len(weights) * params["strings"]
     for number, (step, state) in enumerate(weights.items()):
@@ -68,6 +70,7 @@ def run(params: dict[str, Any], context: CellContext) -> dict[str, pl.DataFrame]
                     "name": f"checkpoint.{step}",
                     "string": string,
                     "model": model,
+                    "init": "pretrained" if step else "random",
                     "exposure": {**params["exposure"], "checkpoint_every": 0},
                     "string_seed": derive_seed(seed, "string", str(string)),
                     "study_seed": seed,
@@ -85,6 +88,16 @@ def run(params: dict[str, Any], context: CellContext) -> dict[str, pl.DataFrame]
     joined = {name: pl.concat(parts) for name, parts in tables.items()}
     steps = np.arange(len(losses), dtype=np.int32)
     return {**joined, "pretraining": pl.DataFrame({"step": steps, "loss": losses})}
+
+
+def _letters(size: int) -> Alphabet:
+    """The bytes of a, b, c, …; as many as there are up to the last byte."""
+    most = BYTE_BOS - ord("a")
+    if size > most:
+        raise InputError(
+            f"checkpoints.letters = {size}; bytes from a on are at most {most} letters"
+        )
+    return token_alphabet(range(ord("a"), ord("a") + size), BYTE_BOS)
 
 
 def _pretrain(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
@@ -31,6 +32,7 @@ __all__ = [
 ]
 
 _LETTERS = 26
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,59}")
 
 
 @dataclass(frozen=True)
@@ -330,19 +332,32 @@ def check(config: DynamicsConfig) -> None:
         raise InputError(f"seed = {config.seed}; it must be 0 or more")
     if config.strings < 1:
         raise InputError(f"strings = {config.strings}; at least 1, and 3 for a verdict")
-    for name, model in config.models.items():
+    _check_names(config.models)
+    for model in config.models.values():
         parse_source(model.source).check()
         _exposure(config.training, model).check()
-        if not name or not name.replace("-", "").replace(".", "").replace("_", "").isalnum():
-            raise InputError(f"models: {name!r} is no name; use letters, digits, - . _")
     _check_models(config)
     _check_training(config.training)
     _check_strings(config)
-    _check_context(config.context)
+    _check_context(config.context, config.training.epochs)
     _check_sequential(config.sequential)
     _check_checkpoints(config.checkpoints)
     for part in config.partial.parts:
         check_part(part)
+
+
+def _check_names(models: Mapping[str, ModelConfig]) -> None:
+    """Names of models become parts of file names."""
+    seen: dict[str, str] = {}
+    for name in models:
+        if not _NAME.fullmatch(name):
+            raise InputError(
+                f"models: {name!r} is no name; use letters, digits, - . _, at most 60, and begin "
+                "with a letter or a digit"
+            )
+        if other := seen.get(name.lower()):
+            raise InputError(f"models: {other!r} and {name!r} differ in case alone; rename one")
+        seen[name.lower()] = name
 
 
 def _exposure(training: TrainingConfig, model: ModelConfig) -> ExposureConfig:
@@ -442,7 +457,7 @@ def _check_strings(config: DynamicsConfig) -> None:
             raise InputError(f"entropy.markov_rates: {rate} is not a share above 0 and at most 1")
 
 
-def _check_context(context: ContextConfig) -> None:
+def _check_context(context: ContextConfig, epochs: int) -> None:
     if not context.models:
         return
     if not context.k or min(context.k) < 1 or max(context.k) + 1 >= context.n:
@@ -455,8 +470,22 @@ def _check_context(context: ContextConfig) -> None:
             raise InputError(
                 f"context.conditions: {condition!r} is none of {', '.join(CONTEXT_CONDITIONS)}"
             )
+    if "truncate" not in context.conditions:
+        # Without it nobody can tell a memory of the string from what its last tokens give away.
+        raise InputError(
+            f"context.conditions = {list(context.conditions)}; the control truncate must be there"
+        )
     if not context.epochs or min(context.epochs) < 0:
         raise InputError(f"context.epochs = {list(context.epochs)}; give epochs of 0 or more")
+    if max(context.epochs) > epochs:
+        raise InputError(
+            f"context.epochs = {list(context.epochs)}, but training.epochs = {epochs}: nothing "
+            "would be measured after that"
+        )
+    for name in ("positions", "shuffle_positions", "draws"):
+        value = getattr(context, name)
+        if value is not None and value < 1:
+            raise InputError(f"context.{name} = {value}; it must be at least 1")
 
 
 def _check_sequential(sequential: SequentialConfig) -> None:
@@ -484,3 +513,10 @@ def _check_checkpoints(checkpoints: CheckpointsConfig) -> None:
     steps = checkpoints.steps
     if not steps or list(steps) != sorted(set(steps)) or steps[0] < 0:
         raise InputError(f"checkpoints.steps = {list(steps)}; give rising steps from 0 on")
+    for name in ("batch", "context", "epochs"):
+        if getattr(checkpoints, name) < 1:
+            raise InputError(f"checkpoints.{name} = {getattr(checkpoints, name)}; at least 1")
+    for name in ("lr", "exposure_lr"):
+        value = getattr(checkpoints, name)
+        if not 0 < value < math.inf:
+            raise InputError(f"checkpoints.{name} = {value}; it must be a number above 0")

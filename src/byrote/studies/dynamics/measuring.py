@@ -110,8 +110,12 @@ class EarlyEnd(Observer):
         self._epochs = epochs
         self._least = least
 
-    def on_epoch(self, view: EpochView) -> None:
-        """End at this epoch if all before it that count are low enough."""
+    def on_step(self, view: StepView) -> None:
+        """End after this step if all epochs that count are low enough.
+
+        Not at the beginning of the epoch that follows: the other observers must be told that it is
+        the last one.
+        """
         losses = self._record.arrays().get("loss", np.zeros(0))
         low = len(losses) >= self._epochs and bool((losses[-self._epochs :] < self._loss).all())
         if low and view.epoch >= self._least:

@@ -103,7 +103,8 @@ def needs(config: DynamicsConfig) -> Iterator[tuple[str, Need]]:
             yield "untrained", uniform(model, config.untrained.letters, n, **more)
     for model in config.checkpoints.models:
         checkpoints = config.checkpoints
-        yield "checkpoints", uniform(model, checkpoints.letters, checkpoints.n)
+        more = {"epochs": checkpoints.epochs}
+        yield "checkpoints", uniform(model, checkpoints.letters, checkpoints.n, **more)
     for model in config.partial.models:
         for part in dict.fromkeys(("all", *config.partial.parts)):
             more = {"part": part, "epochs": config.partial.epochs or epochs}

@@ -18,6 +18,7 @@ from byrote.texts.strings import StringSource, skewed, uniform
 __all__ = [
     "bos_of",
     "exposure_config",
+    "init_of",
     "load_model",
     "make_alphabet",
     "make_source",
@@ -39,6 +40,11 @@ def load_model(model: Mapping[str, Any], init_seed: int) -> LoadedModel:
     keep_freed_memory()
     loaded = load(model["source"], dtype="float32")
     return twin(loaded, init_seed) if model["init"] == "random" else loaded
+
+
+def init_of(model: Mapping[str, Any]) -> str:
+    """What the weights are: `random` also where a `random:` source is taken as it is."""
+    return "random" if parse_source(model["source"]).kind == "random" else model["init"]
 
 
 def bos_of(loaded: LoadedModel, how: str) -> int | None:

@@ -31,6 +31,7 @@ from byrote.studies.dynamics.measuring import (
 from byrote.studies.dynamics.setup import (
     bos_of,
     exposure_config,
+    init_of,
     load_model,
     make_alphabet,
     make_source,
@@ -54,13 +55,20 @@ def run(params: dict[str, Any], context: CellContext) -> dict[str, pl.DataFrame]
     seed = params["study_seed"]
     alphabet = make_alphabet(loaded, params["letters"], params["alphabet"], seed)
     source = make_source(alphabet, params["distribution"], params["level"], seed)
-    return learn(loaded, source, params, context)
+    return learn(loaded, source, {**params, "init": init_of(params["model"])}, context)
 
 
 def learn(
     loaded: LoadedModel, source: StringSource, params: Mapping[str, Any], context: CellContext
 ) -> dict[str, pl.DataFrame]:
-    """Expose a loaded model to one string of a source; the tables are those of `run`."""
+    """Expose a loaded model to one string of a source; the tables are those of `run`.
+
+    Args:
+        loaded: The model, which is changed.
+        source: Of the string.
+        params: Of the cell, and in "init" whether the weights are `pretrained` or `random`.
+        context: Of the cell.
+    """
     training, seed = params["exposure"], params["string_seed"]
     ids = source.draw(params["n"], seed)
     bos = bos_of(loaded, params["model"]["bos"])
@@ -97,7 +105,7 @@ def learn(
         "string": params["string"],
         "model": params["name"],
         "source": params["model"]["source"],
-        "init": params["model"]["init"],
+        "init": params["init"],
         "family": loaded.family,
         "parameters": loaded.parameters,
         "part": params["part"],
@@ -114,6 +122,9 @@ def learn(
         "bos": bos,
         "lr": params["model"]["lr"],
         "schedule": training["schedule"],
+        "warmup": training["warmup"],
+        "precision": training["precision"],
+        "dropout": training["dropout"],
         "epochs": done.epochs,
         "epochs_at_most": params["epochs"],
         "ended": done.reason,
@@ -162,6 +173,9 @@ _TRAINING: dict[str, Any] = {
     "bos": pl.Int64,
     "lr": pl.Float64,
     "schedule": pl.String,
+    "warmup": pl.Float64,
+    "precision": pl.String,
+    "dropout": pl.String,
     "epochs": pl.Int32,
     "epochs_at_most": pl.Int32,
     "ended": pl.String,
@@ -237,7 +251,7 @@ def _positions(n: int, first: int, most: int | None, seed: int) -> np.ndarray:
 
 
 def _ceilings(ids: np.ndarray, ks: list[int]) -> pl.DataFrame:
-    """What the last k tokens alone can tell, at the positions that E6 asks for."""
+    """What the last k tokens alone can tell, at all positions above the longest local prefix."""
     found = kgram_ceiling(ids, ks, first=max(ks) + 1)
     return pl.DataFrame(
         {"k": list(found), "accuracy": list(found.values())},
