@@ -79,6 +79,7 @@ def run(params: dict[str, Any], context: CellContext) -> dict[str, pl.DataFrame]
                     "n": wanted["n"],
                     "part": "all",
                     "epochs": wanted["epochs"],
+                    "expected_epochs": wanted["epochs"],
                     "context": None,
                 },
                 _within(context, _PRETRAINING_SHARE + (1 - _PRETRAINING_SHARE) * part),

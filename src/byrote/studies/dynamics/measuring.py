@@ -195,7 +195,7 @@ class Progress(Observer):
 
     Args:
         tell: Takes the finished fraction.
-        epochs: Exposures at most.
+        epochs: How many there will probably be.
     """
 
     def __init__(self, tell: Callable[[float], None], epochs: int) -> None:
@@ -203,8 +203,8 @@ class Progress(Observer):
         self._epochs = epochs
 
     def on_step(self, view: StepView) -> None:
-        """Tell after every step."""
-        self._tell(view.epoch / self._epochs)
+        """Tell after every step; near the end is as far as it gets when there are more."""
+        self._tell(min(view.epoch / self._epochs, 0.95))
 
 
 def epoch_table(record: Recorder) -> pl.DataFrame:

@@ -154,6 +154,7 @@ def _training(config: DynamicsConfig, need: Need, string: int) -> Cell:
             "n": need.n,
             "part": need.part,
             "epochs": need.epochs,
+            "expected_epochs": _expected(config, need),
             "context": context,
         },
         cost=_training_cost(config, need, parameters_of(model.source)),
@@ -221,14 +222,21 @@ def _step(parameters: float, tokens: float) -> float:
     return 6 * parameters * tokens / _FLOPS + parameters * _SECONDS_PER_PARAMETER + 0.005
 
 
-def _training_cost(config: DynamicsConfig, need: Need, parameters: float) -> float:
-    training = config.training
-    # Strings are mostly memorised within some 25 epochs by a pretrained model.
+def _expected(config: DynamicsConfig, need: Need) -> int:
+    """Epochs after which an exposure probably ends: for the time left, and for nothing else."""
+    expected = need.epochs
     pretrained = config.models[need.model].init == "pretrained"
-    expected = min(need.epochs, 25 if training.stop_loss and pretrained else need.epochs)
-    context = config.context
+    if config.training.stop_loss is not None and pretrained:
+        # Strings are mostly memorised within some 25 epochs by a pretrained model.
+        expected = min(expected, 25)
     if need.context:
-        expected = max(expected, min(need.epochs, max(context.epochs)))
+        expected = max(expected, min(need.epochs, max(config.context.epochs)))
+    return expected
+
+
+def _training_cost(config: DynamicsConfig, need: Need, parameters: float) -> float:
+    training, context = config.training, config.context
+    expected = _expected(config, need)
     heldout = expected / training.heldout_every * training.heldout * need.n
     tokens = 0.0
     if need.context:

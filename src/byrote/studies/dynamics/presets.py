@@ -63,8 +63,7 @@ SMOKE = DynamicsConfig(
     ),
     partial=PartialConfig(models=("llama-64",), parts=("mlp", "attention", "norm"), n=32),
 )
-"""At most two minutes on two cores: short strings and mostly tiny models, so that what it says of the
-claims is about them."""
+"""At most two minutes on two cores: short strings and mostly tiny models, and verdicts about them."""
 
 LAPTOP = DynamicsConfig(
     models={

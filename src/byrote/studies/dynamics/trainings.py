@@ -74,7 +74,7 @@ def learn(
     bos = bos_of(loaded, params["model"]["bos"])
     sequences = Sequences.from_ids([ids], bos_id=bos)
     record = recorder(StringMeter(source, [ids], sequences))
-    observers: list[Observer] = [record, Progress(context.progress, params["epochs"])]
+    observers: list[Observer] = [record, Progress(context.progress, params["expected_epochs"])]
     heldout = _heldout(loaded, source, params, bos)
     if heldout is not None:
         observers.append(heldout)
