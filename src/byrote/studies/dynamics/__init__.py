@@ -4,6 +4,7 @@ from byrote.studies.base import Paper, Study
 from byrote.studies.dynamics.analysis import analyse
 from byrote.studies.dynamics.claims import CLAIMS
 from byrote.studies.dynamics.config import DynamicsConfig, check
+from byrote.studies.dynamics.notes import notes
 from byrote.studies.dynamics.plan import cells
 from byrote.studies.dynamics.presets import PRESETS
 
@@ -22,4 +23,5 @@ STUDY = Study(
     cells=cells,
     analyse=analyse,
     claims=CLAIMS,
+    notes=notes,
 )

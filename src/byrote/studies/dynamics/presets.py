@@ -63,7 +63,7 @@ SMOKE = DynamicsConfig(
     ),
     partial=PartialConfig(models=("llama-64",), parts=("mlp", "attention", "norm"), n=32),
 )
-"""At most two minutes on two cores: short strings and mostly tiny models, and verdicts about them."""
+"""At most two minutes on two cores: short strings, mostly tiny models, and verdicts about those."""
 
 LAPTOP = DynamicsConfig(
     models={
