@@ -35,6 +35,7 @@ def test_an_audit_ends_with_a_table_and_the_report(audited):
     folder, result = audited
     assert "recited" in result.stdout
     assert "100.0 %" in result.stdout
+    assert "rec." in result.stdout
     assert "control:" in result.stdout
     assert str(folder / "report.html") in result.stdout.replace("\n", "")
 

@@ -142,7 +142,11 @@ def test_measures_are_named_once_and_keep_unknown_passages_apart() -> None:
     measures = summary_measures(n=1000, p=0.5)
     assert len({m.name for m in measures}) == len(measures)
     frame = pl.DataFrame(
-        {"longest_run": [20, 19, None], "logprob_sampled": [-1.0, -math.inf, None]},
+        {
+            "longest_run": [20, 19, None],
+            "logprob_sampled": [-1.0, -math.inf, None],
+            "suffix_len": [50, 50, 50],
+        },
     )
     values = {m.name: m.of(frame) for m in measures}
     np.testing.assert_array_equal(values["run_ge_20"], [1.0, 0.0, np.nan])

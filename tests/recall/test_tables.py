@@ -9,7 +9,7 @@ from polars.testing import assert_frame_equal
 
 from byrote.errors import InputError
 from byrote.recall.extraction import discoverable
-from byrote.recall.intervals import bootstrap_mean, rate, wilson
+from byrote.recall.intervals import bootstrap_mean, clopper_pearson, rate, wilson
 from byrote.recall.measures import summary_measures
 from byrote.recall.membership import auc
 from byrote.recall.schemas import (
@@ -29,7 +29,7 @@ from byrote.recall.tables import (
 )
 
 
-def make_frame(records: int = 12, lengths: tuple[int, ...] = (20, 50), seed: int = 0):
+def make_frame(records: int = 30, lengths: tuple[int, ...] = (20, 50), seed: int = 0):
     """Two sources, two categories (some unknown), texts and mismatched controls."""
     rng = np.random.default_rng(seed)
     rows = []
@@ -50,7 +50,7 @@ def make_frame(records: int = 12, lengths: tuple[int, ...] = (20, 50), seed: int
                             "record": f"r{r}",
                             "offset": offset,
                             "prefix_len": length,
-                            "suffix_len": suffix,
+                            "suffix_len": 4 * suffix,
                             "is_control": control is not None,
                             "control": control,
                             "count": 4**r % 1000,
@@ -226,9 +226,33 @@ def test_attacks_are_judged_where_members_are_known() -> None:
     assert row["value"] == pytest.approx(expected.value)
     assert row["low"] <= row["value"] <= row["high"]
     names = set(summarise(FRAME)["measure"])
-    assert not any(name.startswith("tpr") for name in names)  # nine non-members show no 1 %
+    assert not any(name.startswith("tpr") for name in names)  # 24 non-members show no 1 %
     unknown = FRAME.with_columns(pl.lit(None, dtype=pl.Boolean).alias("member"))
     assert "auc_loss" not in set(summarise(unknown)["measure"])
+
+
+def test_a_suffix_too_short_for_a_long_run_does_not_count_as_one_without() -> None:
+    short = pl.col("id").str.contains("r1[0-9]@")
+    mixed = FRAME.with_columns(suffix_len=pl.when(short).then(19).otherwise("suffix_len"))
+    keys = {"source": "all", "category": "all", "prefix_len": 20, "group": "texts"}
+    row = pick(summarise(mixed), **keys, measure="run_ge_20")
+    long = FRAME.filter(~short, ~pl.col("is_control"), prefix_len=20)
+    assert (row["n"], row["value"]) == (len(long), (long["longest_run"] >= 20).mean())
+    none = summarise(FRAME.with_columns(suffix_len=pl.lit(19, pl.Int32)))
+    assert "run_ge_20" not in set(none["measure"])
+
+
+@pytest.mark.parametrize("value", [0.0, 1.0])
+def test_shares_that_are_all_alike_get_the_bound_of_their_records(value: float) -> None:
+    same = FRAME.with_columns(token_accuracy=pl.lit(value))
+    keys = {"source": "all", "category": "all", "prefix_len": 20, "group": "texts"}
+    row = pick(summarise(same, confidence=0.9), **keys, measure="token_accuracy")
+    assert (row["low"], row["high"]) == pytest.approx(clopper_pearson(30 * value, 30, 0.9))
+    assert (row["value"], row["method"]) == (value, "clopper-pearson")
+    other = pick(
+        summarise(FRAME.with_columns(token_accuracy=pl.lit(0.5))), **keys, measure="token_accuracy"
+    )
+    assert (other["low"], other["high"], other["method"]) == (None, None, "none")
 
 
 def test_members_found_at_a_low_rate_need_a_hundred_others() -> None:

@@ -24,7 +24,7 @@ from byrote.report import (
     render_page,
     write_report,
 )
-from byrote.report.findings import headline_sentences
+from byrote.report.findings import headline_sentences, summary_blocks
 
 _LOADING = {"src", "srcset", "data", "poster", "action", "formaction", "background", "manifest"}
 
@@ -258,3 +258,10 @@ def test_a_study_can_build_its_own_page(run_of):
 def test_a_page_without_charts_carries_no_chart_library():
     html = render_page(Page("Title", "sub", [Section("a", "A", [ProseBlock(["b"])])]))
     assert len(html) < 60_000
+
+
+def test_the_overview_says_of_how_many_records(run_of):
+    blocks = summary_blocks(load_report_data(run_of("base")))
+    overview = next(block for block in blocks if isinstance(block, TableBlock))
+    assert overview.rows[0][1].text == "80"
+    assert overview.rows[0][1].small == "of 28 records"

@@ -104,7 +104,7 @@ def _summary_table(summary: pl.DataFrame, config: dict[str, Any]) -> Table:
     table.add_column("texts", overflow="fold", min_width=21)
     if sweep:
         table.add_column("prefix", justify="right")
-    table.add_column("n", justify="right")
+    table.add_column("n\nrec.", justify="right")
     for _, header, _ in columns:
         table.add_column(header.format(draws=config["draws"]), justify="right")
     held_out = _held_out(summary)
@@ -116,7 +116,9 @@ def _summary_table(summary: pl.DataFrame, config: dict[str, Any]) -> Table:
         row = [Text(name, style="dim" if is_control else "")]
         if sweep:
             row.append(Text(str(length), style="dim" if is_control else ""))
-        row.append(Text(f"{cells['extractable']['n']:,}", style="dim" if is_control else ""))
+        shown = cells["extractable"]
+        counts = f"{shown['n']:,}\n{shown['documents']:,}"
+        row.append(Text(counts, style="dim" if is_control else ""))
         for measure, _, kind in columns:
             text = _cell(cells.get(measure), kind)
             row.append(Text(text, style="dim" if is_control else ""))

@@ -32,6 +32,8 @@ __all__ = [
 ]
 
 RESAMPLES = 2000
+# With fewer documents than this, a bootstrap over them knows nothing of how they differ.
+_FEWEST = 5
 # Weights held at once, so that many observations need no more memory than few.
 _WEIGHTS_AT_ONCE = 1 << 21
 
@@ -179,7 +181,9 @@ def bootstrap(
         resamples: How many.
 
     Returns:
-        The estimate, without an interval where n < 2 or the value is not finite.
+        The estimate, without an interval where there are fewer than five documents (in a stratum),
+        where all resamples agree, or where the value is not finite: the bootstrap would then show
+        an interval far too narrow, or of no width at all.
 
     Raises:
         InputError: A confidence outside (0, 1), or labels of another length.
@@ -232,7 +236,10 @@ def bootstrap_median(
     seed: int = 0,
     resamples: int = RESAMPLES,
 ) -> Estimate:
-    """Median of one column `[n]`; see `bootstrap`."""
+    """Median of one column `[n]`; see `bootstrap`.
+
+    Where the values differ but all resamples have the same median, the interval is that one value.
+    """
     x = np.asarray(values, dtype=np.float64)
     codes = None if clusters is None else _codes(clusters, len(x))
     if codes is None or not len(x) or codes.max() == 0:
@@ -252,6 +259,9 @@ def bootstrap_median(
     if not len(x):
         return Estimate.bare(math.nan, 0, confidence)
     estimate = bootstrap(median, units, confidence=confidence, seed=seed, resamples=resamples)
+    if estimate.method == "none" and units >= _FEWEST and len(distinct) > 1:
+        value = estimate.value
+        estimate = replace(estimate, low=value, high=value, method="bootstrap")
     return replace(estimate, n=len(x))
 
 
@@ -269,9 +279,10 @@ def _bootstrap_columns(
         columns = statistic(np.ones((0, 0))).shape[1]
         return [Estimate.bare(math.nan, 0, confidence)] * columns
     values = statistic(np.ones((1, n)))[0]
-    if n == 1:
+    groups = _drawn_apart(n, clusters, strata)
+    if min(count for _, _, count in groups) < _FEWEST:
         return [Estimate.bare(float(value), n, confidence) for value in values]
-    draws = np.concatenate([statistic(w) for w in _resampled(n, clusters, strata, seed, resamples)])
+    draws = np.concatenate([statistic(w) for w in _resampled(n, groups, seed, resamples)])
     tails = [(1 - confidence) / 2, (1 + confidence) / 2]
     return [
         _percentile(float(value), column[~np.isnan(column)], tails, n, confidence)
@@ -285,23 +296,35 @@ def _percentile(
     if not math.isfinite(value) or not len(draws):
         return Estimate.bare(value, n, confidence)
     low, high = np.quantile(draws, tails)
+    if high - low <= 1e-12 * max(1.0, abs(value)):
+        return Estimate.bare(value, n, confidence)
     return Estimate(value, float(low), float(high), n, "bootstrap", confidence)
 
 
-def _resampled(
-    n: int, clusters: ArrayLike | None, strata: ArrayLike | None, seed: int, resamples: int
-) -> Iterator[Weights]:
-    """Weights `[some, n]` until there are `resamples` of them."""
-    rng = np.random.default_rng(seed)
+def _drawn_apart(
+    n: int, clusters: ArrayLike | None, strata: ArrayLike | None
+) -> list[tuple[NDArray[np.int64], NDArray[np.int64], int]]:
+    """For each stratum its observations, the document of each of them, and how many documents."""
     unit = np.arange(n) if clusters is None else _codes(clusters, n)
     layer = np.zeros(n, dtype=np.int64) if strata is None else _codes(strata, n)
-    groups: list[tuple[NDArray[np.int64], NDArray[np.int64], int]] = []
+    groups = []
     for label in range(int(layer.max()) + 1):
         members = np.flatnonzero(layer == label)
         codes = _codes(unit[members], len(members))
         if codes.max() == 0:
             codes = np.arange(len(members))
         groups.append((members, codes, int(codes.max()) + 1))
+    return groups
+
+
+def _resampled(
+    n: int,
+    groups: list[tuple[NDArray[np.int64], NDArray[np.int64], int]],
+    seed: int,
+    resamples: int,
+) -> Iterator[Weights]:
+    """Weights `[some, n]` until there are `resamples` of them."""
+    rng = np.random.default_rng(seed)
     step = max(1, _WEIGHTS_AT_ONCE // n)
     for start in range(0, resamples, step):
         rows = min(step, resamples - start)

@@ -152,6 +152,7 @@ class Measure:
         more: Whether a larger value means that more is recited.
         column: The column of `passages.parquet` that it is made from.
         transform: From that column `[passages]` to each passage's value; None takes it as it is.
+        least_suffix: Tokens that a suffix must have for the value to be known.
     """
 
     name: str
@@ -161,12 +162,16 @@ class Measure:
     more: bool
     column: str
     transform: Callable[[NDArray[np.float64]], NDArray[Any]] | None = None
+    least_suffix: int = 0
 
     def of(self, frame: pl.DataFrame) -> NDArray[np.float64]:
         """Each passage's value `[passages]`; NaN where it is not known."""
         if self.column not in frame.columns:
             return np.full(len(frame), np.nan)
         values = frame[self.column].cast(pl.Float64).to_numpy()
+        if self.least_suffix:
+            long = (frame["suffix_len"] >= self.least_suffix).to_numpy()
+            values = np.where(long, values, np.nan)
         if self.transform is None:
             return values
         return np.where(np.isnan(values), np.nan, self.transform(values))
@@ -196,6 +201,7 @@ def summary_measures(n: float, p: float) -> tuple[Measure, ...]:
             True,
             "longest_run",
             long,
+            least_suffix=LONG_RUN,
         ),
         Measure(
             "discoverable",

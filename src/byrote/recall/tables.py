@@ -21,6 +21,7 @@ from byrote.recall.intervals import (
     Estimate,
     bootstrap_means,
     bootstrap_median,
+    clopper_pearson,
     rate,
 )
 from byrote.recall.laws import log_linear_fit
@@ -66,8 +67,9 @@ def summarise(
 ) -> pl.DataFrame:
     """The long table of measures with their intervals.
 
-    Rates get the interval `method`, the rest a bootstrap over records. Where passages say whether
-    they were in training, and both kinds occur, the membership attacks are judged as well.
+    Rates get the interval `method`, the rest a bootstrap over records, or none where there are
+    fewer than five. Where passages say whether they were in training, and both kinds occur, the
+    membership attacks are judged as well.
 
     Args:
         frame: The passages.
@@ -248,10 +250,11 @@ def _measured(
                 seed=seed,
             )
             for (measure, _), estimate in zip(means, estimates, strict=True):
-                found[measure.name] = (
-                    _exponential(estimate) if measure.kind == "exp_mean" else estimate,
-                    count,
-                )
+                if measure.kind == "exp_mean":
+                    estimate = _exponential(estimate)
+                elif measure.unit == "share":
+                    estimate = _bounded(estimate, count)
+                found[measure.name] = (estimate, count)
         for measure, values in columns:
             if measure.kind == "rate":
                 estimate = rate(values, clusters=labels, confidence=confidence, method=method)
@@ -315,6 +318,19 @@ def _summary_row(
         "high": estimate.high,
         "method": estimate.method,
     }
+
+
+def _bounded(estimate: Estimate, documents: int) -> Estimate:
+    """An interval for a mean of shares that are all 0 or all 1, for which no resample differs.
+
+    The mean is at least the chance that a document has nothing but ones, of which each document is
+    one trial (a single document's passages are): Clopper and Pearson's bound for it holds.
+    """
+    if estimate.method != "none" or estimate.value not in (0.0, 1.0):
+        return estimate
+    trials = documents if documents > 1 else estimate.n
+    low, high = clopper_pearson(estimate.value * trials, trials, estimate.confidence)
+    return replace(estimate, low=low, high=high, method="clopper-pearson")
 
 
 def _exponential(estimate: Estimate) -> Estimate:

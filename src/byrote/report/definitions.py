@@ -100,11 +100,13 @@ def definitions(data: ReportData) -> list[Block]:
     entries.append(
         (
             "Intervals",
-            f"{level:g} %. Of rates: Wilson score or Clopper–Pearson; of means: "
-            "bootstrap (the column “method” of tables/summary.parquet says which). Bands in the "
-            "curves of shares are pointwise 95 % Wilson intervals that take passages as "
-            "independent. Differences combine the two intervals by square-and-add (Newcombe, "
-            "1998), as if texts and controls were independent.",
+            f"{level:g} %. Of rates: Wilson score or Clopper–Pearson, for the effective number of "
+            "passages, since passages of one record are not independent; where none or all are "
+            "recited, nothing shows that dependence, and passages count as independent. Of means: "
+            "bootstrap over records, none with fewer than five of them (the column “method” of "
+            "tables/summary.parquet says which). Bands are pointwise, made in the same way. "
+            "Differences combine the two intervals by square-and-add (Newcombe, 1998), as if texts "
+            "and controls were independent.",
             (),
         )
     )

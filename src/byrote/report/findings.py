@@ -103,7 +103,7 @@ def _overview_table(data: ReportData) -> TableBlock:
         if first is None:
             continue
         name = _group_name(source, category, len(data.sources))
-        row = [Cell(name, heading=True), Cell(f"{first['n']:,}", number=True)]
+        row = [Cell(name, heading=True), Cell(f"{first['n']:,}", _records(first), number=True)]
         for measure, _ in measures:
             texts = _row(data, measure, TEXTS, source, category)
             if texts is None:
@@ -221,6 +221,12 @@ def _measure_name(row: dict[str, Any]) -> str:
 
 def _interval(row: dict[str, Any], share: bool) -> str:
     return format_interval(row["low"], row["high"], share)
+
+
+def _records(row: dict[str, Any]) -> str:
+    """Of how many records a number is; empty where the run does not say."""
+    count = row.get("documents")
+    return "" if count is None else f"of {count:,} record{'s' if count != 1 else ''}"
 
 
 def _value_cell(row: dict[str, Any], share: bool) -> Cell:
