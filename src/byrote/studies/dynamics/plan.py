@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from byrote.errors import InputError
 from byrote.studies.cells import Cell
 from byrote.studies.dynamics.config import DynamicsConfig
 from byrote.studies.dynamics.setup import parameters_of
@@ -112,10 +113,22 @@ def needs(config: DynamicsConfig) -> Iterator[tuple[str, Need]]:
 
 
 def plan(config: DynamicsConfig) -> list[Need]:
-    """All exposures, each once: with the most epochs that is asked for, and E6 where it is."""
+    """All exposures, each once: with the most epochs that is asked for, and E6 where it is.
+
+    Raises:
+        InputError: One exposure cannot serve two experiments that differ in epochs, because the
+            schedule depends on their number.
+    """
+    schedule = config.training.schedule
     merged: dict[str, Need] = {}
-    for _, need in needs(config):
+    for experiment, need in needs(config):
         known = merged.get(need.id, need)
+        if known.epochs != need.epochs and schedule != "constant":
+            raise InputError(
+                f"{experiment}.epochs: {need.id} is shown {need.epochs} times here and "
+                f"{known.epochs} times elsewhere; under a {schedule} schedule these are different "
+                "curves. Give both the same number, or take the constant schedule"
+            )
         merged[need.id] = dataclasses.replace(
             need,
             epochs=max(known.epochs, need.epochs),

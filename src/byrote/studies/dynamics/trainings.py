@@ -79,11 +79,12 @@ def learn(
     if heldout is not None:
         observers.append(heldout)
     looks = None
-    if params["context"] is not None:
+    wanted: Any = params["context"]
+    if wanted is not None:
         looks = _context(loaded, source, ids, bos, params)
         observers.append(looks)
     if training["stop_loss"] is not None:
-        least = max(params["context"]["epochs"]) if params["context"] else 0
+        least = max(wanted["epochs"]) if wanted else 0
         observers.append(EarlyEnd(record, training["stop_loss"], training["stop_epochs"], least))
     config = exposure_config(
         training,
@@ -140,7 +141,7 @@ def learn(
         tables["heldout"] = heldout.table()
     if looks is not None:
         tables["context"] = looks.table()
-        tables["ceilings"] = _ceilings(ids, params["context"]["k"])
+        tables["ceilings"] = _ceilings(ids, wanted["k"])
     keys = [
         pl.lit(params["training"]).alias("training"),
         pl.lit(params["string"], dtype=pl.Int32).alias("string"),
@@ -203,10 +204,10 @@ def _context(
     source: StringSource,
     ids: np.ndarray,
     bos: int | None,
+    wanted: Mapping[str, Any],
     params: Mapping[str, Any],
 ) -> Looks:
     """E6: try other global contexts at the wanted epochs."""
-    wanted = params["context"]
     seed, n = params["string_seed"], len(ids)
     sources = ContextSources(
         fresh=source.draw,
