@@ -10,13 +10,14 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+from numpy.typing import ArrayLike
 from scipy import stats
 
 from byrote.recall.phases import detect_phases, times
 from byrote.studies.dynamics.config import DynamicsConfig
 from byrote.studies.dynamics.plan import needs
 
-__all__ = ["analyse", "over_strings"]
+__all__ = ["analyse", "learned_at", "over_strings", "spearman"]
 
 _KEYS = (
     "model", "init", "part", "parameters", "distribution", "letters", "entropy", "entropy_rate",
@@ -62,6 +63,13 @@ def over_strings(values: Iterable[float]) -> dict[str, float]:
     known = [float(v) for v in values if v is not None and np.isfinite(v)]
     mean = times(known).mean
     return {"strings": len(known), "value": mean.value, "low": mean.low, "high": mean.high}
+
+
+def spearman(x: ArrayLike, y: ArrayLike) -> float:
+    """Spearman's rank correlation; 0 where one of the two is constant and so has no order."""
+    if len(np.unique(np.asarray(x))) < 2 or len(np.unique(np.asarray(y))) < 2:
+        return 0.0
+    return float(stats.spearmanr(x, y)[0])  # type: ignore[arg-type]
 
 
 def _experiments(config: DynamicsConfig, trainings: pl.DataFrame | None) -> pl.DataFrame:
@@ -159,14 +167,14 @@ def _order(tables: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
         latest = int(group["epoch"].max()) + 1  # type: ignore[arg-type]
         epochs = np.where(np.isnan(learned), latest, learned)
         enough = len(epochs) >= _LEAST_POSITIONS and len(np.unique(epochs)) > 1
-        rho = stats.spearmanr(np.arange(len(epochs)), epochs).statistic if enough else None
+        rho = spearman(np.arange(len(epochs)), epochs) if enough else None
         rows.append(
             {
                 "training": training,
                 "string": string,
                 "positions": len(epochs),
                 "memorised": int((~np.isnan(learned)).sum()),
-                "spearman": None if rho is None else float(rho),
+                "spearman": rho,
             }
         )
     schema = {

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import polars as pl
-from scipy import stats
 
 from byrote.studies.claims import Judgement, NotTested, Tables, at_least
+from byrote.studies.dynamics.analysis import spearman
 from byrote.studies.dynamics.config import DynamicsConfig
 from byrote.studies.dynamics.reading import direction, within
 
@@ -90,12 +90,10 @@ def later_faster(tables: Tables, config: DynamicsConfig) -> Judgement:
     found = _first(tables["stages"]).filter(~pl.col("again"))
     at_least(found["stage"].n_unique(), 3, "strings in sequence")
     late = config.sequential.epochs + 1
-    values = []
-    for _, group in found.group_by("chain", maintain_order=True):
-        epochs = group["t_mem"].fill_null(late).to_numpy()
-        constant = len(set(epochs.tolist())) == 1
-        rho = 0.0 if constant else stats.spearmanr(group["stage"].to_numpy(), epochs).statistic
-        values.append(float(rho))
+    values = [
+        spearman(group["stage"].to_numpy(), group["t_mem"].fill_null(late).to_numpy())
+        for _, group in found.group_by("chain", maintain_order=True)
+    ]
     by_stage = found.group_by("stage").agg(pl.col("t_mem").fill_null(late).median()).sort("stage")
     what = f"rank correlation (median epochs {', '.join(f'{t:g}' for t in by_stage['t_mem'])})"
     return direction(values, -1, what, "", "holds below 0")

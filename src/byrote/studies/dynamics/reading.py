@@ -7,10 +7,9 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-from scipy import stats
 
 from byrote.studies.claims import Judgement, NotTested, Tables, at_least, decide
-from byrote.studies.dynamics.analysis import over_strings
+from byrote.studies.dynamics.analysis import over_strings, spearman
 from byrote.studies.dynamics.config import DynamicsConfig
 
 __all__ = [
@@ -75,10 +74,7 @@ def ranks(phases: pl.DataFrame, against: str, column: str) -> list[float]:
         known = group.drop_nulls([against, column])
         if known[against].n_unique() < 3:
             continue
-        x, y = known[against].to_numpy(), known[column].to_numpy()
-        # All equal: no order either way.
-        constant = len(np.unique(y)) == 1
-        found.append(0.0 if constant else float(stats.spearmanr(x, y).statistic))
+        found.append(spearman(known[against].to_numpy(), known[column].to_numpy()))
     return found
 
 
