@@ -81,7 +81,7 @@ def learn(
     looks = None
     wanted: Any = params["context"]
     if wanted is not None:
-        looks = _context(loaded, source, ids, bos, params)
+        looks = _context(loaded, source, ids, bos, wanted, params)
         observers.append(looks)
     if training["stop_loss"] is not None:
         least = max(wanted["epochs"]) if wanted else 0
