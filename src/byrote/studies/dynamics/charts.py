@@ -43,7 +43,7 @@ __all__ = [
     "training_curves",
 ]
 
-CENSORED_NOTE = "△: not memorised within its epochs"
+CENSORED_NOTE = "open triangles: not memorised"
 _STEPS = 5
 # With more points a tooltip is offered at some of them only, which keeps the page small.
 _TOOLTIPS = 26
@@ -136,17 +136,21 @@ def alphabet_looks(sizes: Sequence[int]) -> dict[int, Look]:
     return dict(zip(ordered, ordered_looks([f"ℓ = {size}" for size in ordered]), strict=True))
 
 
-def looks_of(looks: Sequence[Look], kind: str, field: str = "series:N", **options: Any) -> Any:
+def looks_of(looks: Sequence[Look], kind: str, *, marks: bool = False, **options: Any) -> Any:
     """The encoding of a condition as colour, shape or dash.
 
     Args:
         looks: The conditions, in the order of the legend.
         kind: "color", "shape" or "dash".
-        field: Column that holds the names.
+        marks: Whether the legend shows marks (colour and shape), not lines (colour and dash).
         options: Of the legend.
     """
+    field = "series:N"
     names = [look.name for look in looks]
-    key = None if len(looks) < 2 else legend(**options)
+    marked = {"symbolType": alt.Undefined, "symbolSize": 85, "symbolStrokeWidth": 0}
+    key = None
+    if len(looks) > 1 and not (marks and kind == "dash"):
+        key = legend(**{**(marked if marks else {}), **options})
     if kind == "color":
         colours = [LIGHT[look.colour] for look in looks]
         scale = alt.Scale(domain=names, range=colours)
@@ -239,7 +243,7 @@ def training_curves(
     subtitle: str = "",
     levels: pl.DataFrame | None = None,
     marks: pl.DataFrame | None = None,
-    points: bool = False,
+    points: Sequence[str] = (),
     height: int = _SMALL_HEIGHT,
 ) -> alt.LayerChart | None:
     """Curves over epochs with a band from the lowest to the highest string.
@@ -253,7 +257,7 @@ def training_curves(
         levels: Dashed horizontal levels: `series`, `value`.
         marks: Marks on the curves: `series`, `epoch`, `value`, `mark` (what it says), `sign`
             (shape).
-        points: Show the points, where they are few.
+        points: Series whose points are shown, because they are few.
         height: Of the plotting area.
     """
     if curves.is_empty():
@@ -269,21 +273,25 @@ def training_curves(
     line = base.mark_line(strokeWidth=2.2, aria=False).encode(y=y)
     if dashed:
         line = line.encode(strokeDash=dash)
-    every = 1 if points else max(1, math.ceil(curves["epoch"].n_unique() / _TOOLTIPS))
-    spot = (
-        base.transform_filter(f"datum.epoch % {every} == 0")
-        .mark_point(filled=True, size=55, opacity=1 if points else 0, aria=False)
-        .encode(
-            y=y,
-            tooltip=[
-                alt.Tooltip("series:N", title="of"),
-                alt.Tooltip("epoch:Q", title="epoch"),
-                alt.Tooltip("value:Q", title="mean", format=".3~f"),
-                alt.Tooltip("low:Q", title="lowest string", format=".3~f"),
-                alt.Tooltip("high:Q", title="highest string", format=".3~f"),
-            ],
+    every = max(1, math.ceil(curves["epoch"].n_unique() / _TOOLTIPS))
+    shown = pl.col("series").is_in(list(points))
+    tooltip = [
+        alt.Tooltip("series:N", title="of"),
+        alt.Tooltip("epoch:Q", title="epoch"),
+        alt.Tooltip("value:Q", title="mean", format=".3~f"),
+        alt.Tooltip("low:Q", title="lowest string", format=".3~f"),
+        alt.Tooltip("high:Q", title="highest string", format=".3~f"),
+    ]
+    spots = [
+        alt.Chart(plain(rows))
+        .mark_point(filled=True, size=55, opacity=opacity, aria=False)
+        .encode(x=x, y=y, color=colour, tooltip=tooltip)
+        for rows, opacity in (
+            (curves.filter(~shown & (pl.col("epoch") % every == 0)), 0),
+            (curves.filter(shown), 1),
         )
-    )
+        if not rows.is_empty()
+    ]
     layers: list[Any] = [band]
     if levels is not None and not levels.is_empty():
         layers.append(
@@ -291,7 +299,7 @@ def training_curves(
             .mark_rule(strokeDash=[3, 3], strokeWidth=1.3, aria=False)
             .encode(y=y, color=colour)
         )
-    layers += [line, spot]
+    layers += [line, *spots]
     if marks is not None and not marks.is_empty():
         layers.append(_curve_marks(marks, x, y, colour))
     return styled(layered(*layers), title, subtitle, height=height)
@@ -393,7 +401,8 @@ def times_chart(
     """Epochs until something is reached, by condition: median, interval, and each string.
 
     Args:
-        medians: As `time_marks` gives them, with `series`.
+        medians: As `time_marks` gives them, with `series`; where a column `joined` is true, only
+            the line goes there, since another series has its mark at the same place.
         strings: Likewise.
         place: Where a condition stands; a horizontal encoding, or a vertical one for a dot plot.
         looks: Of the series.
@@ -414,12 +423,15 @@ def times_chart(
     upright = isinstance(place, alt.X)
     axis = alt.Axis(format="d", tickCount=6, tickMinStep=1, grid=True)
     value: Any = (alt.Y if upright else alt.X)("epoch:Q", title=epochs, scale=scale, axis=axis)
-    colour = looks_of(looks, "color", columns=2)
-    shape = looks_of(looks, "shape", columns=2)
+    colour = looks_of(looks, "color", marks=True)
+    shape = looks_of(looks, "shape", marks=True)
     where = {"x": place, "y": value} if upright else {"y": place, "x": value}
     low = {("y" if upright else "x"): renamed(value, "low:Q")}
     high = {("y2" if upright else "x2"): "high:Q"}
-    base = alt.Chart(plain(medians))
+    if "joined" not in medians.columns:
+        medians = medians.with_columns(joined=pl.lit(False))
+    base = alt.Chart(plain(medians.filter(~pl.col("joined"))))
+    lines = alt.Chart(plain(medians.filter(pl.col("reached"))))
     rule = base.mark_rule(strokeWidth=2, opacity=0.55, aria=False).encode(
         color=colour, **{**where, **low}, **high
     )
@@ -446,10 +458,11 @@ def times_chart(
         .encode(color=colour, **where)
     )
     if line:
+        dash = looks_of(looks, "dash", marks=True)
         layers.append(
-            base.transform_filter("datum.reached")
-            .mark_line(strokeWidth=1.8, aria=False)
-            .encode(color=colour, strokeDash=looks_of(looks, "dash", columns=2), **where)
+            lines.mark_line(strokeWidth=1.8, aria=False).encode(
+                color=colour, strokeDash=dash, **where
+            )
         )
     layers.append(
         base.transform_filter("datum.reached")
@@ -465,48 +478,29 @@ def times_chart(
 
 
 def reference_layers(points: pl.DataFrame, x: alt.X, y: alt.Y) -> list[Any]:
-    """Numbers measured by others: grey, open, joined by dots, with a legend of their own.
+    """Numbers measured by others on another model: grey, open, dotted, named where they end.
 
     Args:
         points: `name`, `sign` (shape), the field of `x`, `epoch`, `reached`.
         x: Horizontal encoding.
         y: The axis of epochs.
     """
-    signs = dict(zip(points["name"].to_list(), points["sign"].to_list(), strict=True))
-    key = legend(
-        "published logs, another model", symbolType=alt.Undefined, symbolSize=70, columns=1,
-        labelLimit=300, titleLimit=300, orient="bottom",
-    )  # fmt: skip
     grey = LIGHT["chart-muted"]
-    base = alt.Chart(points).encode(x=x, y=y)
     tooltip = [alt.Tooltip("name:N", title="of"), alt.Tooltip("epoch:Q", title="epochs")]
-    # A scale of its own: the shapes of this run's series are another legend.
-    stroke = alt.StrokeDash(
-        "name:N", sort=list(signs), scale=alt.Scale(domain=list(signs), range=[[1, 3]] * len(signs)),
-        legend=None,
-    )  # fmt: skip
-    known = base.transform_filter("datum.reached")
-    line = known.mark_line(color=grey, strokeWidth=1.4, aria=False).encode(strokeDash=stroke)
-    shape = alt.Opacity(
-        "name:N",
-        sort=list(signs),
-        scale=alt.Scale(domain=list(signs), range=[0.9] * len(signs)),
-        legend=key,
-    )
-    layers = [line]
-    for name, sign in signs.items():
-        layers.append(
-            known.transform_filter(alt.datum.name == name)
-            .mark_point(color=grey, shape=sign, filled=False, size=55, strokeWidth=1.6, aria=False)
-            .encode(tooltip=tooltip, opacity=shape)
-        )
-    layers.append(
-        base.transform_filter("!datum.reached")
-        .mark_point(
-            color=grey, shape="triangle-up", filled=False, size=70, strokeWidth=1.6, aria=False
-        )
-        .encode(tooltip=tooltip)
-    )
+    layers: list[Any] = []
+    for (name, sign), rows in points.group_by("name", "sign", maintain_order=True):
+        known = alt.Chart(rows.filter("reached")).encode(x=x, y=y)
+        open_mark = {"color": grey, "filled": False, "strokeWidth": 1.6, "aria": False}
+        layers += [
+            known.mark_line(color=grey, strokeDash=[1, 3], strokeWidth=1.4, aria=False),
+            known.mark_point(shape=sign, size=55, **open_mark).encode(tooltip=tooltip),
+            alt.Chart(rows.filter(~pl.col("reached")))
+            .mark_point(shape="triangle-up", size=70, **open_mark)
+            .encode(x=x, y=y, tooltip=tooltip),
+            alt.Chart(rows.filter("reached").tail(1))
+            .mark_text(color=grey, align="right", dx=-2, dy=-11, fontSize=11, aria=False)
+            .encode(x=x, y=y, text=alt.value(name)),
+        ]
     return layers
 
 

@@ -1,0 +1,472 @@
+"""The sections of the study's report: what each chart shows, what to look for, what was published.
+
+An experiment whose tables are missing or empty has no section.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import polars as pl
+
+from byrote.report.figures import Figure
+from byrote.report.page import Block, Cell, ChartBlock, ProseBlock, Section, TableBlock
+from byrote.report.study import StudyData, verdict_facts
+from byrote.studies.dynamics.charts import CENSORED_NOTE, phase_rows, short_count, table, time_marks
+from byrote.studies.dynamics.config import DynamicsConfig
+from byrote.studies.dynamics.figures_context import CONDITION_LOOKS, context_figures, context_rows
+from byrote.studies.dynamics.figures_phases import (
+    control_figures,
+    order_figures,
+    phase_figures,
+    raster_figures,
+)
+from byrote.studies.dynamics.figures_sequence import sequence_figures
+from byrote.studies.dynamics.figures_times import (
+    checkpoint_figures,
+    entropy_figures,
+    length_figures,
+    partial_figures,
+    size_figures,
+    untrained_figures,
+)
+
+__all__ = ["facts", "sections"]
+
+_TIMES = {
+    "t_in_alphabet": "in the alphabet",
+    "t_guess": "end of guessing",
+    "t_mem": "memorised",
+}
+
+
+def sections(data: StudyData, config: DynamicsConfig) -> list[Section]:
+    """The sections of a run, in the order of the experiments.
+
+    Args:
+        data: The finished run.
+        config: What was asked.
+    """
+    found = [
+        _phases(data),
+        _entropy(data),
+        _length(data),
+        _size(data),
+        _order(data),
+        _context(data),
+        _sequence(data),
+        _pretraining(data),
+        _control(data, config),
+        _partial(data),
+    ]
+    return [section for section in found if section is not None]
+
+
+def facts(data: StudyData, config: DynamicsConfig) -> list[tuple[str, str, str]]:
+    """The tiles at the top: verdicts, and how much was run."""
+    tiles = list(verdict_facts(data.claims)) if not data.claims.is_empty() else []
+    trainings = table(data, "trainings")
+    if trainings is not None:
+        strings = f"of {config.strings} strings each"
+        tiles.append((f"{trainings['training'].n_unique():,}", "kinds of exposure", strings))
+        models = trainings["source"].n_unique()
+        epochs = int(trainings["epochs"].sum())
+        tiles.append((f"{epochs:,}", "exposures in all", f"{models:,} models"))
+    return tiles
+
+
+def _section(
+    anchor: str, title: str, short: str, text: Sequence[str], blocks: Sequence[Block | None]
+) -> Section | None:
+    """A section with its text on top; None where it has nothing to show."""
+    shown = [block for block in blocks if block is not None]
+    if not shown:
+        return None
+    return Section(anchor, title, [ProseBlock(text), *shown], short)
+
+
+def _charts(figures: Sequence[Figure], reading: str) -> ChartBlock | None:
+    return ChartBlock(figures, reading) if figures else None
+
+
+def _phases(data: StudyData) -> Section | None:
+    blocks: list[Block | None] = [
+        _charts(
+            figures,
+            "One line an alphabet size, darker with more letters. Dashed: what guessing without "
+            "the prefix gives, that is ln ℓ for loss and entropy and the share of the commonest "
+            "letter for accuracy. A square marks the end of guessing, a circle memorisation (each "
+            "the median over strings, set on the mean curve), a triangle strings that were not "
+            "memorised. A string that ended early because it was memorised is held at its last "
+            "value until the last one ends.",
+        )
+        for _, figures in phase_figures(data)
+    ]
+    blocks.append(_times_table(data))
+    return _section(
+        "phases",
+        "The two phases, for every alphabet size",
+        "E1 Phases",
+        [
+            "A model is shown a random string again and again. First it learns which tokens occur "
+            "and how often (guessing), then which one follows each prefix (memorisation).",
+            "Look for a loss that pauses near the dashed ln ℓ while the probability on the "
+            "alphabet is already near 1, the lowest distance to the letters' distribution at the "
+            "end of the pause, and an accuracy that leaves the guess level only after it.",
+            "Published: the two phases are consistent across model families (2407.19262, section "
+            "3); Llama-2-13B ends at about 96 % accuracy for ℓ = 2 after 100 epochs (read from "
+            "figure 1c by others).",
+        ],
+        blocks,
+    )
+
+
+def _times_table(data: StudyData) -> TableBlock | None:
+    rows = phase_rows(data, "phases")
+    if rows is None:
+        return None
+    keys = ["training", "model", "letters", "n"]
+    columns = {name: time_marks(rows, keys, name)[0] for name in _TIMES}
+    lines = []
+    for index in range(len(columns["t_mem"])):
+        parts = [found.row(index, named=True) for found in columns.values()]
+        first = parts[0]
+        cells = [
+            Cell(first["model"], heading=True),
+            Cell(f"{first['letters']}", number=True),
+            Cell(f"{first['n']}", number=True),
+        ]
+        cells += [Cell(part["text"], _time_words(part), number=True) for part in parts]
+        cells.append(Cell(f"{parts[-1]['censored']} of {parts[-1]['strings']}", number=True))
+        lines.append(cells)
+    sure = columns["t_mem"]["confidence"].drop_nulls()
+    at = f" ({float(sure.min()):.0%} or more)".replace("%", " %") if len(sure) else ""  # type: ignore[arg-type]
+    header = ["model", "ℓ", "n", *(f"{words} (epoch)" for words in _TIMES.values())]
+    caption = f"Median epochs over strings, with the interval of the median{at}"
+    return TableBlock(caption, [*header, "not memorised"], lines)
+
+
+def _time_words(part: dict[str, object]) -> str:
+    """The interval of a median; what was not reached is said to be above the last epoch."""
+    if part["strings"] == 1:
+        return "one string"
+    low, high = part["low"], part["high"]
+    missing = f", {part['censored']} never" if part["censored"] else ""
+    return f"{low:g}–{high:g}{missing}"
+
+
+def _entropy(data: StudyData) -> Section | None:
+    return _section(
+        "entropy",
+        "Entropy: fewer letters, or letters less alike",
+        "E2 Entropy",
+        [
+            "The entropy of a string falls with its alphabet, or, with all letters kept, when one "
+            "of them becomes more likely than the others; where the run has them, strings whose "
+            "letters hint at the next one are there too (beyond the paper).",
+            "Look at whether the lines fall towards the right, and whether they fall together: "
+            "then entropy decides, not the number of letters.",
+            "Published: strings of low entropy are easier to guess and slower to memorise "
+            "(2407.19262, section 4; no numbers at hand).",
+        ],
+        [
+            _charts(
+                entropy_figures(data),
+                "Large marks are medians over strings, bars their intervals, small marks the "
+                f"strings. {_note()}",
+            )
+        ],
+    )
+
+
+def _length(data: StudyData) -> Section | None:
+    return _section(
+        "length",
+        "Length of the string",
+        "E3 Length",
+        [
+            "How many exposures a string of n tokens takes.",
+            "Look at how little (or how much) the epochs rise with each doubling of n, with and "
+            "without pretraining.",
+            "Grey, open and dotted: the paper authors' public logs of Pythia-1B at ℓ = 26, one "
+            "string each, unpublished and with another learning rate. They count epochs until the "
+            "loss is below 0.1, which comes later than an accuracy of 95 %. They are for "
+            "orientation, not a result of the paper.",
+        ],
+        [
+            _charts(
+                length_figures(data),
+                "Large marks are medians over strings, bars their intervals, small marks the "
+                f"strings. {_note()}",
+            )
+        ],
+    )
+
+
+def _size(data: StudyData) -> Section | None:
+    return _section(
+        "size",
+        "Size of the model",
+        "E4 Size",
+        [
+            "How many exposures models of one family and different size need for the same strings.",
+            "Look at whether larger models need fewer.",
+            "Published: larger models memorise faster (from memory of the paper, unverified; "
+            "Tirumala et al., 2205.10770, find the same for text).",
+        ],
+        [
+            _charts(
+                size_figures(data),
+                "A line a family; large marks are medians over strings, bars their intervals, "
+                f"small marks the strings. {_note()}",
+            )
+        ],
+    )
+
+
+def _order(data: StudyData) -> Section | None:
+    return _section(
+        "order",
+        "Order: which positions are memorised first",
+        "E5 Order",
+        [
+            "Each panel follows one string: a row is a position (the first on top), a column an "
+            "epoch, coloured where the model's first choice is right.",
+            "Look at whether the coloured starts are scattered over the rows (no order) or form an "
+            "edge that runs from the top left to the bottom right (early positions first). The "
+            "rank correlation ρ of position and epoch says the same in a number: 0 for no order, "
+            "1 where early positions come first.",
+            "Published: tokens are memorised one by one, in no particular order of position "
+            "(reviews of the predecessor). The authors' public rasters of Pythia-1B agree for the "
+            "pretrained model; the untrained one learns early positions first.",
+        ],
+        [
+            _charts(
+                raster_figures(data),
+                "A position counts as memorised from the epoch on from which it stays right. Long "
+                "strings and long exposures are drawn in bins, whose shade is the share of hits.",
+            ),
+            _charts(
+                order_figures(data),
+                "Positions that are never right for good come last. An interval that leaves out "
+                "the line at 0 speaks for an order.",
+            ),
+        ],
+    )
+
+
+def _context(data: StudyData) -> Section | None:
+    return _section(
+        "context",
+        "Cues: the local prefix against the global context",
+        "E6 Context",
+        [
+            "A memorised token is asked for after its true last k tokens, while all tokens before "
+            "those are replaced. The k-gram ceiling is what the best predictor reaches that knows "
+            "the string and sees those k tokens alone: short prefixes are nearly unique, so that "
+            "reaching it proves no use of the global context.",
+            "Look at whether lines whose replacement keeps the letters' distribution (shuffled, "
+            "another string, fresh draw) rise to the solid line of the whole prefix, and how far "
+            "those that change it, or drop it, stay behind.",
+            "Published: by epoch 30 local prefixes below 5 % and 10 % of the string reach about "
+            "100 %, as the full prefix does; the global context may be altered but must keep the "
+            "string's token distribution (reviews of the predecessor).",
+        ],
+        [
+            _charts(
+                context_figures(data),
+                "Solid black: the whole prefix. Dotted black over grey: the k-gram ceiling. "
+                "Blues and green keep the distribution of the letters, orange and purple do not.",
+            ),
+            _context_table(data),
+        ],
+    )
+
+
+def _context_table(data: StudyData) -> TableBlock | None:
+    rows = context_rows(data)
+    if rows is None:
+        return None
+    names = {
+        **{name: look.name for name, look in CONDITION_LOOKS.items()},
+        "intact": "whole prefix",
+        "k-gram ceiling": "k-gram ceiling",
+    }
+    ks = rows["k"].drop_nulls().unique().sort().to_list()
+    lines = []
+    keys = ["model", "letters", "epoch", "condition"]
+    for (model, letters, epoch, condition), group in rows.group_by(*keys, maintain_order=True):
+        at = {row["k"]: row for row in group.iter_rows(named=True)}
+        cells = [
+            Cell(f"{model}, ℓ = {letters}", heading=True),
+            Cell("any" if epoch is None else f"{epoch}", number=True),
+            Cell(names.get(str(condition), str(condition))),
+        ]
+        for k in ks:
+            row = at.get(k, at.get(None))
+            if row is None:
+                cells.append(Cell("–", number=True))
+                continue
+            cells.append(Cell(f"{100 * row['value']:.0f} %", _interval(row), number=True))
+        lines.append(cells)
+    header = ["strings of", "epoch", "global context", *(f"k = {k}" for k in ks)]
+    caption = "Accuracy by condition and k: mean over strings, 95 % t-interval"
+    return TableBlock(caption, header, lines, collapsed=True)
+
+
+def _interval(row: dict[str, float]) -> str:
+    low, high = row["low"], row["high"]
+    if low is None or high is None or not (math.isfinite(low) and math.isfinite(high)):
+        return ""
+    return f"{100 * low:.0f}–{100 * high:.0f}"
+
+
+def _sequence(data: StudyData) -> Section | None:
+    blocks = []
+    for index, group in enumerate(sequence_figures(data)):
+        if index % 2 == 0:
+            reading = (
+                "Between two grey lines one string is learned; the number on top says which. The "
+                "lines of the others show what that does to them. The last stage learns the first "
+                "string once more."
+            )
+        else:
+            reading = (
+                "Left of “1 again” the strings are new; “1 again” below “1” is what re-learning "
+                f"saves. {_note()} Retention is the accuracy on a string at the end of later "
+                "stages, 0 being its own."
+            )
+        blocks.append(_charts(group, reading))
+    return _section(
+        "sequence",
+        "One string after the other",
+        "E7 Sequence",
+        [
+            "One model learns string after string, with an optimiser that begins anew for each or "
+            "one that carries its moments over.",
+            "Look at how far the loss on earlier strings climbs back while later ones are learned, "
+            "whether later strings take fewer epochs, what re-learning the first one saves, and "
+            "what it all costs on natural text.",
+            "Published: sequential exposure affects memorisation significantly (2407.19262, "
+            "section 6); earlier strings are forgotten as new ones are learned, new ones are "
+            "memorised faster as more were seen (no numbers at hand).",
+        ],
+        blocks,
+    )
+
+
+def _pretraining(data: StudyData) -> Section | None:
+    return _section(
+        "pretraining",
+        "With and without pretraining",
+        "E8 Pretraining",
+        [
+            "The same strings learned from pretrained and from random weights, and from the "
+            "checkpoints of one pretraining.",
+            "Look for the pause at the guess level, which untrained models are said to lack, and "
+            "for the pretraining step from which memorisation is quick.",
+            "The authors' public logs of Pythia-1B (n = 1024, one string): not memorised in 100 "
+            "epochs from step 64, 87 epochs from step 256, 36 from step 1,000, 17 from step "
+            "10,000, 22 from the last; the loss before exposure rises after step 256.",
+        ],
+        [
+            _charts(
+                untrained_figures(data),
+                "Blue: pretrained, orange and dashed: untrained. Horizontal: ln ℓ, or the share of "
+                "the commonest letter.",
+            ),
+            _charts(
+                checkpoint_figures(data),
+                f"Each point is a copy of the model at that step, shown the strings. {_note()}",
+            ),
+        ],
+    )
+
+
+def _control(data: StudyData, config: DynamicsConfig) -> Section | None:
+    return _section(
+        "control",
+        "The control: never-seen strings of the same source",
+        "E9 Control",
+        [
+            "While one string is learned, others of the same source are only measured. Whatever "
+            "their loss falls below ln ℓ would be learned from context or from the source, not by "
+            "rote.",
+            "Look at whether their loss falls to the dashed ln ℓ with guessing, and parts from the "
+            "learned string's when memorisation begins.",
+            "Published: the strings are chosen so that neither earlier exposure nor patterns "
+            "explain a low loss (2407.19262, section 2).",
+        ],
+        [
+            _charts(
+                control_figures(data),
+                f"Held-out strings are measured every {config.training.heldout_every} epochs, "
+                f"{config.training.heldout} for each learned string.",
+            )
+        ],
+    )
+
+
+def _partial(data: StudyData) -> Section | None:
+    return _section(
+        "partial",
+        "Beyond the paper: training a part of the model",
+        "Parts",
+        [
+            "The same strings, with only some of the parameters allowed to learn (their number in "
+            "brackets).",
+            "Look at which small parts suffice, and which never do.",
+            "The authors' public logs of Pythia-1B (n = 1024, 500 epochs, one string): loss below "
+            "0.1 after 31 epochs with everything, 34 with the MLPs only, 53 with attention only, "
+            "101 to 276 with one layer; never with biases, norms or embeddings only.",
+        ],
+        [
+            _charts(
+                partial_figures(data),
+                f"Large marks are medians over strings, bars their intervals. {_note()}",
+            ),
+            _partial_table(data),
+        ],
+    )
+
+
+def _partial_table(data: StudyData) -> TableBlock | None:
+    rows = phase_rows(data, "partial")
+    if rows is None:
+        return None
+    keys = ["model", "part", "trained_parameters"]
+    medians, _ = time_marks(rows, keys)
+    ends = rows.group_by(*keys, maintain_order=True).agg(
+        pl.col("last_epoch").max(),
+        *(
+            getattr(pl.col(name), how)().alias(f"{name}_{how}")
+            for name in ("last_loss", "last_accuracy")
+            for how in ("mean", "min", "max")
+        ),
+    )
+    lines = [
+        [
+            Cell(row["part"], row["model"], heading=True),
+            Cell(short_count(row["trained_parameters"]), number=True),
+            Cell(row["text"], _time_words(row), number=True),
+            Cell(
+                f"{row['last_loss_mean']:.2f}",
+                f"{row['last_loss_min']:.2f}–{row['last_loss_max']:.2f}",
+                number=True,
+            ),
+            Cell(
+                f"{100 * row['last_accuracy_mean']:.0f} %",
+                f"{100 * row['last_accuracy_min']:.0f}–{100 * row['last_accuracy_max']:.0f}",
+                number=True,
+            ),
+        ]
+        for row in medians.join(ends, on=keys, maintain_order="left").iter_rows(named=True)
+    ]
+    header = ["part", "parameters", "memorised (epoch)", "loss at the end", "accuracy at the end"]
+    caption = "Trained parts: median epoch; mean at the end, lowest and highest string below"
+    return TableBlock(caption, header, lines)
+
+
+def _note() -> str:
+    return CENSORED_NOTE[0].upper() + CENSORED_NOTE[1:] + "."
