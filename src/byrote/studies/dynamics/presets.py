@@ -87,10 +87,10 @@ LAPTOP = DynamicsConfig(
         models=("smollm2-135m",),
         alphabets=(4, 26),
         n=128,
-        k=(1, 2, 3, 5, 10, 20),
+        k=(1, 2, 3, 5, 10),
         epochs=(10, 30),
         positions=32,
-        shuffle_positions=8,
+        shuffle_positions=6,
         draws=1,
     ),
     sequential=SequentialConfig(
@@ -100,7 +100,7 @@ LAPTOP = DynamicsConfig(
     checkpoints=CheckpointsConfig(source=_BYTES, steps=(0, 10, 30, 100, 200), n=64, epochs=100),
     partial=PartialConfig(
         models=("smollm2-135m",),
-        parts=("mlp", "attention", "layer:0", "layer:15", "norm", "embeddings"),
+        parts=("mlp", "attention", "layer:0", "layer:15", "norm"),
         n=64,
         epochs=30,
     ),
