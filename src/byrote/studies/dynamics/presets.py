@@ -87,10 +87,10 @@ LAPTOP = DynamicsConfig(
         models=("smollm2-135m",),
         alphabets=(4, 26),
         n=128,
-        k=(1, 2, 3, 5, 10),
+        k=(1, 2, 3, 5, 10, 20),
         epochs=(10, 30),
         positions=32,
-        shuffle_positions=6,
+        shuffle_positions=8,
         draws=1,
     ),
     sequential=SequentialConfig(
