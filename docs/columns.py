@@ -1,39 +1,58 @@
-"""Write the tables in docs/run-folder.md from the code: `python docs/columns.py`.
+"""Write the tables of columns in the documentation from the code: `python docs/columns.py`.
 
-A test compares the page with what this would write, so the page cannot go stale.
+A test compares the pages with what this would write, so they cannot go stale.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
-from byrote.recall import COLUMNS
+from byrote.recall import schemas as audit
 from byrote.recall.measures import summary_measures
-from byrote.recall.schemas import SCHEMAS
+from byrote.studies import schemas as frame
+from byrote.studies.dynamics import schemas as dynamics
 
-PAGE = Path(__file__).with_name("run-folder.md")
+DOCS = Path(__file__).parent
+
+PAGES: dict[str, tuple[ModuleType, ...]] = {
+    "run-folder.md": (audit, frame),
+    "studies/dynamics-tables.md": (dynamics,),
+}
+"""Page -> modules with `SCHEMAS`, `COLUMNS` and perhaps `ABOUT`, whose tables it describes."""
 
 _TYPES = {
     "String": "string",
     "Boolean": "boolean",
     "Int32": "int32",
     "Int64": "int64",
+    "UInt64": "uint64",
     "Float32": "float32",
     "Float64": "float64",
+    "List(Int64)": "list of int64",
+    "List(Float64)": "list of float64",
 }
 
 
-def generated(page: str) -> str:
-    """The page with what stands between each pair of markers written anew."""
-    for table in SCHEMAS:
-        page = _between(page, f"columns: {table}", _columns(table))
-    return _between(page, "measures", _measures())
+def generated(name: str, page: str) -> str:
+    """A page with what stands between each pair of markers written anew."""
+    for module in PAGES[name]:
+        for table, schema in module.SCHEMAS.items():
+            rows = _columns(table, schema, module.COLUMNS)
+            about = getattr(module, "ABOUT", {}).get(table)
+            text = f"{about}\n\n{rows}" if about else rows
+            page = _between(name, page, f"columns: {table}", text)
+    if audit in PAGES[name]:
+        page = _between(name, page, "measures", _measures())
+    return page
 
 
-def _between(page: str, name: str, text: str) -> str:
-    start, end = f"<!-- {name} -->", f"<!-- end {name} -->"
+def _between(name: str, page: str, marker: str, text: str) -> str:
+    start, end = f"<!-- {marker} -->", f"<!-- end {marker} -->"
     if start not in page or end not in page:
-        raise ValueError(f"{PAGE.name} lacks the markers {start} and {end}")
+        raise ValueError(f"{name} lacks the markers {start} and {end}")
     before, _, rest = page.partition(start)
     return f"{before}{start}\n\n{text}\n\n{end}{rest.partition(end)[2]}"
 
@@ -45,13 +64,15 @@ def _measures() -> str:
     return "\n".join(lines)
 
 
-def _columns(table: str) -> str:
+def _columns(table: str, schema: Mapping[str, Any], meanings: Mapping[str, str]) -> str:
     lines = ["| column | type | meaning |", "|---|---|---|"]
-    for name, kind in SCHEMAS[table].items():
-        meaning = COLUMNS[f"{table}.{name}"].replace("|", "\\|")
+    for name, kind in schema.items():
+        meaning = meanings[f"{table}.{name}"].replace("|", "\\|")
         lines.append(f"| `{name}` | {_TYPES[str(kind)]} | {meaning} |")
     return "\n".join(lines)
 
 
 if __name__ == "__main__":
-    PAGE.write_text(generated(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
+    for name in PAGES:
+        path = DOCS / name
+        path.write_text(generated(name, path.read_text(encoding="utf-8")), encoding="utf-8")
