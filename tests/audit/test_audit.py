@@ -1,10 +1,12 @@
 """The audit as a whole, on a model that surely recites and on texts that it surely cannot know."""
 
 import json
-import random
 import signal
 import subprocess
 import sys
+import time
+from contextlib import contextmanager
+from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -12,9 +14,18 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from byrote.audit import AuditConfig, resume_audit, run_audit
-from byrote.errors import InputError
+from byrote.errors import ByroteError, InputError
 
-TABLES = ("passages", "tokens", "summary", "discoverable", "coverage", "fits")
+TABLES = (
+    "passages",
+    "tokens",
+    "summary",
+    "discoverable",
+    "survival",
+    "counts",
+    "coverage",
+    "fits",
+)
 LENGTHS = {"prefix_len": (20,), "suffix_len": 30}
 
 
@@ -198,8 +209,19 @@ def test_ids_need_no_tokenizer(tmp_path, options):
     assert (run.folder / "report.html").exists()
 
 
-def test_a_run_killed_again_and_again_ends_the_same(parrot, tmp_path, secrets):
-    """SIGKILL at random moments, many times, against a run that was never killed."""
+# What a run has written last when it is killed, in the order in which it writes.
+STAGES = (
+    "run.json",
+    "plan.parquet",
+    "parts/000000",
+    "parts/000002",
+    "tables/passages.parquet",
+    "tables/summary.parquet",
+)
+
+
+def test_a_run_killed_at_every_stage_ends_the_same(parrot, tmp_path, secrets):
+    """SIGKILL as soon as each stage is there, against a run that was never killed."""
     path = tmp_path / "texts.jsonl"
     lines = [
         json.dumps({"text": secrets[i % 10][i % 7 :] + secrets[(i + 1) % 10]}) for i in range(240)
@@ -214,25 +236,63 @@ def test_a_run_killed_again_and_again_ends_the_same(parrot, tmp_path, secrets):
         "run_audit(config, out=Path(sys.argv[2]))"
     )
     command = [sys.executable, "-c", script, json.dumps(config.to_json()), str(folder)]
-    moments = random.Random(3)
-    kills = 0
-    for _ in range(10):
-        process = subprocess.Popen(command, stderr=subprocess.PIPE)
-        try:
-            process.wait(timeout=moments.uniform(4.0, 9.0))
-        except subprocess.TimeoutExpired:
-            process.send_signal(signal.SIGKILL)
-            process.communicate()
-            kills += 1
-            continue
-        break
-    assert kills >= 1
-    run = resume_audit(folder) if (folder / "run.json").exists() else run_audit(config, out=folder)
+    kept: dict[Path, int] = {}
+    seconds = 0.0
+    for stage in STAGES:
+        process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+        while not (folder / stage).exists() and process.poll() is None:
+            time.sleep(0.001)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        assert (folder / stage).exists()
+        info = json.loads((folder / "run.json").read_text())
+        assert info["status"] == "running"
+        assert info["seconds"] >= seconds
+        seconds = info["seconds"]
+        assert {p: p.stat().st_mtime_ns for p in kept} == kept
+        kept |= {p: p.stat().st_mtime_ns for p in (folder / "parts").glob("*/*.parquet")}
+    assert len({p.parent for p in kept}) > 3
+    assert seconds > 0
+    run = resume_audit(folder)
     assert run.done
+    assert run.info["seconds"] > seconds
     found = tables_of(run)
     for name in TABLES:
         assert found[name].equals(wanted[name]), name
     assert not (folder / "parts").exists()
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [(ByroteError("the disk is\nfull"), "failed"), (KeyboardInterrupt("stopped"), "interrupted")],
+)
+def test_a_run_says_how_it_ended(parrot, secrets_file, tmp_path, monkeypatch, error, status):
+    def stop(*_):
+        raise error
+
+    config = config_for(parrot, secrets_file)
+    monkeypatch.setattr("byrote.audit.job.part_tables", stop)
+    with pytest.raises(type(error)):
+        run_audit(config, out=tmp_path / "run")
+    info = json.loads((tmp_path / "run" / "run.json").read_text())
+    assert (info["status"], info["error"]) == (status, " ".join(str(error).split()))
+    monkeypatch.undo()
+    info = resume_audit(tmp_path / "run").info
+    assert (info["status"], info["error"]) == ("done", None)
+
+
+def test_progress_goes_on_while_text_is_written(parrot, secrets_file, tmp_path, monkeypatch):
+    steps = []
+
+    @contextmanager
+    def watched(name, *_, **__):
+        yield lambda count=1: steps.append((name, count))
+
+    monkeypatch.setattr("byrote.audit.job.task", watched)
+    run_audit(config_for(parrot, secrets_file, generate=True), out=tmp_path / "run")
+    scored = [count for name, count in steps if name == "Scoring passages"]
+    assert sum(scored) == 20
+    assert len(scored) > 1
 
 
 def test_resume_refuses_changed_weights(parrot, secrets_file, tmp_path, monkeypatch):

@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from byrote.errors import InputError
+from byrote.models import LoadedModel
 from byrote.recall import SamplingScheme, Scorer
 from byrote.recall.scoring import batches_by_length
 from byrote.texts.passages import Passage
@@ -144,3 +145,11 @@ def test_batches_hold_each_item_once_longest_first():
     assert sorted(i for batch in batches for i in batch) == list(range(6))
     assert batches[0] == [5]
     assert all(len(b) * max(lengths[i] for i in b) <= 3200 or len(b) == 1 for b in batches)
+
+
+def test_all_that_a_tokenizer_prepends_leads(random_model, monkeypatch):
+    monkeypatch.setattr("byrote.models.loading.prepended_ids", lambda _: [3, 4])
+    model = random_model("gpt2").model
+    assert Scorer(LoadedModel(model, object(), "two", 3)).lead == (3, 4)
+    assert Scorer(LoadedModel(model, None, "none", 3)).lead == (3,)
+    assert Scorer(LoadedModel(model, None, "none", None)).lead == ()

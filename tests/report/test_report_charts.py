@@ -225,3 +225,8 @@ def test_rows_of_the_headline_charts_are_in_the_same_order(run_of):
     ]
     assert orders[0] == orders[1] == orders[2]
     assert orders[0][:2] == ["all texts", "corpus:kjv"]
+
+
+def test_one_passage_is_one(run_of):
+    subtitle = longest_run_chart(load_report_data(run_of("one"))).to_dict()["title"]["subtitle"]
+    assert subtitle.startswith("1 passage, 1 control;")

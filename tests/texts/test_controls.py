@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from byrote.errors import InputError
 from byrote.texts import Passage, make_controls, mismatched, shuffled
+from byrote.texts.windows import with_prefix_len
 
 
 def passage(name, source, record, suffix, **fields):
@@ -122,7 +123,7 @@ def test_shuffled_puts_the_same_tokens_in_another_order(suffix, seed):
 
 
 def test_a_shuffle_depends_on_its_own_passage_only():
-    passages = [passage(f"p{i}", "a", 0, range(20)) for i in range(5)]
+    passages = [passage(f"p{i}", "a", i, range(20)) for i in range(5)]
     together = {c.id: suffix_of(c) for c in shuffled(passages, 0)}
     (alone,) = shuffled(passages[3:4], 0)
     assert together[alone.id] == suffix_of(alone)
@@ -134,3 +135,12 @@ def test_an_unknown_kind_is_refused_with_the_known_ones():
         InputError, match='no control "controls:reversed"; known are mismatched, shuffled'
     ):
         make_controls("controls:reversed", [], 0)
+
+
+def test_shuffled_is_the_same_behind_a_prefix_of_any_length():
+    ids = np.arange(40, dtype=np.int32)
+    whole = Passage("r@3", "a", "r", 3, ids, 20)
+    orders = [suffix_of(shuffled([with_prefix_len(whole, n)], 0)[0]) for n in (5, 10, 20)]
+    assert len(set(orders)) == 1
+    other = Passage("r@4", "a", "r", 4, ids, 20)
+    assert suffix_of(shuffled([other], 0)[0]) != orders[0]

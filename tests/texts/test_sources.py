@@ -387,3 +387,11 @@ def test_bad_hub_specs_are_refused(tmp_path):
     assert "no data set is named" in refusal("hf:")
     (tmp_path / "void").mkdir()
     assert "the data set cannot be opened" in refusal(f"hf:{tmp_path}/void")
+
+
+@pytest.mark.parametrize("field", ["source", "category"])
+def test_the_name_of_the_pool_is_taken(tmp_path, field):
+    path = tmp_path / "a.jsonl"
+    path.write_text(json.dumps({"text": "t", field: "all"}) + "\n")
+    with pytest.raises(InputError, match=f'line 1: "{field}" is "all", the name of the pool'):
+        list(open_source(str(path)).records())

@@ -101,14 +101,17 @@ def test_ids_with_a_boundary_are_used_whole_or_trimmed_around_it():
     assert stats.examples == ["q (1+2 tokens)"]
 
 
+FULL = {"prefix_len": 50, "suffix_len": 50}
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
         ({"prefix_len": 0}, "prefix_len is 0, but it must be at least 1 token"),
         ({"suffix_len": -3}, "suffix_len is -3"),
         ({"stride": 0}, "stride is 0"),
-        ({"max_len": 99}, r"prefix_len 50 \+ suffix_len 50 = 100 tokens.*context has 99"),
-        ({"max_len": 100, "bos": True}, r"\+ 1 BOS = 101 tokens.*context has 100"),
+        ({"max_len": 99, **FULL}, r"prefix_len 50 \+ suffix_len 50 = 100 tokens.*context has 99"),
+        ({"max_len": 100, "lead": 1, **FULL}, r"\+ 1 BOS = 101 tokens.*context has 100"),
     ],
 )
 def test_impossible_lengths_are_refused_before_anything_is_read(options, message):
@@ -121,7 +124,14 @@ def test_impossible_lengths_are_refused_before_anything_is_read(options, message
 
 
 def test_a_window_that_just_fits_the_context_is_cut():
-    assert list(cut([ids_record("r", range(100))], None, max_len=101, bos=True))
+    assert list(cut([ids_record("r", range(100))], None, max_len=101, lead=1))
+
+
+def test_a_default_window_that_does_not_fit_matters_only_where_one_is_cut():
+    pair = ids_record("pair", range(60), prefix_len=30)
+    assert len(list(cut([pair], None, max_len=61, lead=1))) == 1
+    with pytest.raises(InputError, match=r"\+ 1 BOS = 101 tokens, but .* context has 61"):
+        list(cut([pair, ids_record("r", range(300))], None, max_len=61, lead=1))
 
 
 def test_a_whole_pair_longer_than_the_context_is_refused():

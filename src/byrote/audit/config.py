@@ -88,6 +88,7 @@ class AuditConfig:
             if value is not None:
                 _at_least(f"--{name.replace('_', '-')}", value, 1)
         _at_least("--draws", self.draws, 1)
+        _at_least("--seed", self.seed, 0)
         _between("--probability", self.probability)
         _between("--confidence", self.confidence)
         if self.bos not in _BOS:

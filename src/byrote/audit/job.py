@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -16,8 +17,9 @@ from byrote.audit.config import AuditConfig
 from byrote.audit.plan import Sources, open_sources, read_plan, write_plan
 from byrote.audit.rows import part_tables
 from byrote.errors import ByroteError, InputError
-from byrote.models.loading import LoadedModel, load
+from byrote.models.loading import LoadedModel, check_placement, load
 from byrote.models.memory import keep_freed_memory
+from byrote.models.outline import Outline, outline
 from byrote.models.source import parse_source
 from byrote.progress import task
 from byrote.recall.curves import count_table, survival_table
@@ -29,6 +31,9 @@ from byrote.runs import Parts, Run, now, write_parquet
 __all__ = ["resume_audit", "run_audit"]
 
 _PLAN = "plan.parquet"
+
+# With fewer records than this, a source's intervals get a remark.
+_FEW_RECORDS = 10
 
 _TEXTS = ("prefix_text", "suffix_text", "generated_text")
 
@@ -53,6 +58,8 @@ def run_audit(
         InputError: The model, a source or an option cannot be used.
     """
     config.check()
+    if batch_size is not None and batch_size < 1:
+        raise InputError(f"--batch-size {batch_size}: it must be at least 1, or left out")
     parse_source(config.model).check()
     folder = out or _new_folder(config.model)
     fresh = not (folder / "run.json").exists()
@@ -64,11 +71,13 @@ def run_audit(
             _tidy(run)
             return run
         try:
-            _work(run, config, sources, batch_size)
+            with _session(run) as save_time:
+                _work(run, config, sources, batch_size, save_time)
         except ByroteError:
-            if fresh and run.info["data"] is None:
+            if fresh and run.info["model"] is None:
                 _discard(run)
             raise
+        _tidy(run)
     return run
 
 
@@ -84,43 +93,73 @@ def resume_audit(folder: Path, *, batch_size: int | None = None) -> Run:
     return run_audit(AuditConfig.from_json(run.info["config"]), out=folder, batch_size=batch_size)
 
 
-def _work(run: Run, config: AuditConfig, sources: Sources | None, batch_size: int | None) -> None:
-    began = time.monotonic()
-    already = run.info["seconds"]
+def _work(
+    run: Run,
+    config: AuditConfig,
+    sources: Sources | None,
+    batch_size: int | None,
+    save_time: Callable[[], None],
+) -> None:
     run.clean()
     keep_freed_memory()
+    check_placement(config.device, config.dtype)
+    tokenizer = None
+    if run.info["data"] is None or sources is not None:
+        # All that can be wrong with the texts is found before the weights are read.
+        shape = outline(config.model, trust_remote_code=config.trust_remote_code)
+        tokenizer = shape.tokenizer
+        data, notes = write_plan(
+            run.folder / _PLAN,
+            config,
+            sources or open_sources(config),
+            tokenizer,
+            vocab_size=shape.vocab_size,
+            max_len=shape.max_len,
+            lead=_lead(config, shape),
+        )
+        run.update(data=data)
+        for note in notes:
+            run.note(note)
     loaded = load(
         config.model,
         device=config.device,
         dtype=config.dtype,
         trust_remote_code=config.trust_remote_code,
+        tokenizer=tokenizer,
     )
     _remember_model(run, loaded)
-    lead = _lead(config, loaded)
-    plan = run.folder / _PLAN
-    if run.info["data"] is None or sources is not None:
-        room = None if loaded.max_len is None else loaded.max_len - len(lead)
-        data, notes = write_plan(
-            plan,
-            config,
-            sources or open_sources(config),
-            loaded.tokenizer,
-            vocab_size=loaded.vocab_size,
-            max_len=room,
-        )
-        run.update(data=data)
-        for note in notes:
-            run.note(note)
     if tie_tolerance(loaded.dtype) == 0.0:
         run.note(
             f"scored in {loaded.dtype}: rounding can decide between tokens of nearly the same "
             "probability, so single verdicts may change with the batch size"
         )
-    scorer = Scorer(loaded, config.scheme, batch_size=batch_size, lead=lead)
-    count = _score_parts(run, config, loaded, scorer, plan)
-    _finish(run, config, count)
-    run.update(status="done", end=now(), seconds=round(already + time.monotonic() - began, 1))
-    _tidy(run)
+    scorer = Scorer(loaded, config.scheme, batch_size=batch_size, lead=_lead(config, loaded))
+    _finish(run, config, _score_parts(run, config, loaded, scorer, save_time))
+
+
+@contextmanager
+def _session(run: Run) -> Iterator[Callable[[], None]]:
+    """One process's work on a run: its time is added to that of the earlier ones, its end is kept.
+
+    Yields:
+        To be called now and then: it saves the time so far.
+    """
+    began, before = time.monotonic(), run.info["seconds"]
+
+    def seconds() -> float:
+        return round(before + time.monotonic() - began, 1)
+
+    run.update(status="running", error=None)
+    try:
+        yield lambda: run.update(seconds=seconds())
+    except BaseException as error:
+        status = "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
+        text = " ".join(str(error).split()) or type(error).__name__
+        # Where the disk is full, the first error is the one to be seen.
+        with suppress(ByroteError, OSError):
+            run.update(status=status, error=text, seconds=seconds())
+        raise
+    run.update(status="done", end=now(), seconds=seconds())
 
 
 def _tidy(run: Run) -> None:
@@ -132,7 +171,11 @@ def _tidy(run: Run) -> None:
 
 
 def _score_parts(
-    run: Run, config: AuditConfig, loaded: LoadedModel, scorer: Scorer, plan: Path
+    run: Run,
+    config: AuditConfig,
+    loaded: LoadedModel,
+    scorer: Scorer,
+    save_time: Callable[[], None],
 ) -> int:
     """Score all parts that are not there yet; return how many parts there are."""
     total = run.info["data"]["passages"] + run.info["data"]["controls"]
@@ -141,11 +184,12 @@ def _score_parts(
     done = parts.done()
     with task("Scoring passages", total) as advance:
         index = -1
-        for index, passages in enumerate(read_plan(plan, size)):
+        for index, passages in enumerate(read_plan(run.folder / _PLAN, size)):
             if index in done:
                 advance(len(passages))
             else:
                 parts.write(index, part_tables(passages, scorer, loaded, config, advance))
+                save_time()
     return index + 1
 
 
@@ -159,6 +203,9 @@ def _finish(run: Run, config: AuditConfig, count: int) -> None:
         passages = pl.scan_parquet(run.table("passages")).drop(_TEXTS, strict=False).collect()
         sweep = {"confidence": config.confidence, "sweep": len(config.prefix_len) > 1}
         draws = {"n": config.draws, "p": config.probability, "seed": config.seed}
+
+        for note in _few_records(passages):
+            run.note(note)
 
         def keep(name: str, table: pl.DataFrame) -> None:
             write_parquet(run.table(name), table)
@@ -174,20 +221,32 @@ def _finish(run: Run, config: AuditConfig, count: int) -> None:
         keep("fits", fit_table(passages, **draws, **sweep))
 
 
+def _few_records(passages: pl.DataFrame) -> Iterator[str]:
+    """Remarks on sources whose intervals cannot say much."""
+    texts = passages.filter(~pl.col("is_control"))
+    counts = texts.group_by("source").agg(pl.col("record").n_unique()).sort("source")
+    for source, records in counts.iter_rows():
+        if records < _FEW_RECORDS:
+            yield (
+                f"{source}: its passages come from {records} record{'s' if records != 1 else ''}; "
+                "so few say little of other texts of the kind, and intervals are too narrow for it"
+            )
+
+
 def _part_size(total: int) -> int:
     """Passages in a part: a killed run loses at most one part, a long one has few files."""
     return min(4096, max(64, 2 ** math.ceil(math.log2(max(total, 1) / 256))))
 
 
-def _lead(config: AuditConfig, loaded: LoadedModel) -> tuple[int, ...]:
+def _lead(config: AuditConfig, model: LoadedModel | Outline) -> tuple[int, ...]:
     if config.bos == "never":
         return ()
     if config.bos == "always":
-        bos: Any = getattr(loaded.tokenizer, "bos_token_id", None)
+        bos: Any = getattr(model.tokenizer, "bos_token_id", None)
         if not isinstance(bos, int):
             raise InputError(f"--bos always: {config.model} has no BOS token; use auto or never")
         return (bos,)
-    return () if loaded.bos_id is None else (loaded.bos_id,)
+    return model.lead
 
 
 def _remember_model(run: Run, loaded: LoadedModel) -> None:
@@ -230,8 +289,8 @@ def _numbered(base: Path) -> Iterator[Path]:
 
 
 def _discard(run: Run) -> None:
-    """Remove a run folder that an input error left with nothing in it."""
-    for name in ("run.json", ".lock"):
+    """Remove a run folder that an error left before the model was there: nothing is lost."""
+    for name in ("run.json", ".lock", _PLAN):
         (run.folder / name).unlink(missing_ok=True)
     if not any(run.folder.iterdir()):
         run.folder.rmdir()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ from byrote.runs import replacing
 from byrote.texts.controls import CONTROLS, make_controls
 from byrote.texts.ids import UniqueIds
 from byrote.texts.passages import Passage
+from byrote.texts.records import Record
 from byrote.texts.sampling import draw
 from byrote.texts.sources import TextSource, open_source
 from byrote.texts.windows import CutStats, cut, with_prefix_len
@@ -32,6 +33,7 @@ __all__ = ["Sources", "open_sources", "read_plan", "write_plan"]
 
 # Streamed passages get their controls block by block; a control's suffix comes from its block.
 _BLOCK = 4096
+_LEAST = 512
 
 _SCHEMA = pa.schema(
     [
@@ -74,6 +76,8 @@ def open_sources(config: AuditConfig) -> Sources:
     kinds, held = [], []
     for word in config.controls:
         kind = word.removeprefix("controls:")
+        if kind in kinds:
+            raise InputError(f"--controls {kind} is given twice; give each kind once")
         if kind in CONTROLS:
             kinds.append(kind)
         elif word.startswith("controls:"):
@@ -81,9 +85,16 @@ def open_sources(config: AuditConfig) -> Sources:
         else:
             held.append(open_source(word, text_field=config.text_field))
     texts = [open_source(word, text_field=config.text_field) for word in config.texts]
-    names = [source.name for source in (*texts, *held)]
-    if twice := sorted({name for name in names if names.count(name) > 1}):
-        raise InputError(f"{twice[0]} is given twice; give each source once")
+    seen: dict[str, str] = {}
+    for source in (*texts, *held):
+        path = Path(source.name).expanduser()
+        place = str(path.resolve()) if path.exists() else source.name
+        if place in seen:
+            also = "" if seen[place] == source.name else f" (as {seen[place]})"
+            raise InputError(f"{source.name} is given twice{also}; give each source once")
+        if source.name == "all":
+            raise InputError('the source "all" has the name of the pool of sources; give ./all')
+        seen[place] = source.name
     for source in (*texts, *held):
         with task(f"Checking {source.name}"):
             source.check()
@@ -96,8 +107,9 @@ def write_plan(
     sources: Sources,
     tokenizer: Any,
     *,
-    vocab_size: int,
+    vocab_size: int | None,
     max_len: int | None,
+    lead: tuple[int, ...],
 ) -> tuple[dict[str, Any], list[str]]:
     """Cut, draw and pair all passages, and write them to `path`.
 
@@ -106,8 +118,9 @@ def write_plan(
         config: The audit's config.
         sources: What `open_sources` gave.
         tokenizer: The model's tokenizer.
-        vocab_size: Ids must lie below it.
-        max_len: Tokens that the model can take, less the leading token; None is no bound.
+        vocab_size: Ids must lie below it; None leaves them unchecked.
+        max_len: Tokens that the model can take; None is no bound.
+        lead: Ids that scoring puts before every prefix.
 
     Returns:
         Counts and hashes for `run.json`, and remarks for the report.
@@ -124,14 +137,24 @@ def write_plan(
 
     def cut_source(source: TextSource, control: str | None = None) -> Iterator[Passage]:
         stats = CutStats()
+        led = 0
+
+        def records() -> Iterator[Record]:
+            nonlocal led
+            for record in track(source.records(), f"Reading {source.name} (records)"):
+                bare = _without_lead(record, lead)
+                led += bare is not record
+                yield bare
+
         windows = cut(
-            track(source.records(), f"Reading {source.name} (records)"),
+            records(),
             tokenizer,
             prefix_len=max(config.prefix_len) if config.prefix_len else None,
             suffix_len=config.suffix_len,
             stride=config.stride,
             vocab_size=vocab_size,
             max_len=max_len,
+            lead=len(lead),
             control=control,
             stats=stats,
             unique=unique,
@@ -153,20 +176,30 @@ def write_plan(
                 f"{source.name}: {stats.too_short:,} of {stats.records:,} records are shorter than "
                 f"prefix + suffix and were left out: {', '.join(stats.examples)} …"
             )
+        if led:
+            notes.append(
+                f"{source.name}: {led:,} records of ids begin with the BOS token, which is put "
+                "before every prefix anyway; it was taken off, and offsets count without it"
+            )
         if drawn < stats.passages:
             notes.append(
                 f"{source.name}: {drawn:,} of {stats.passages:,} windows were drawn at random "
                 f"(seed {config.seed}); --limit all takes every one"
             )
 
+    own_record = 0
+
     def planned() -> Iterator[Passage]:
+        nonlocal own_record
         for source in sources.texts:
-            for block in _blocks(cut_source(source), _BLOCK):
+            for block in _matched_blocks(cut_source(source)):
                 for passages in _sweep(block, config.prefix_len):
                     yield from passages
                     for kind in sources.kinds:
                         controls = make_controls(kind, passages, config.seed)
                         missing[kind] += len(passages) - len(controls)
+                        if kind == "mismatched":
+                            own_record += _from_own_record(passages, controls)
                         yield from controls
         for source in sources.held_out:
             for block in _blocks(cut_source(source, "held-out"), _BLOCK):
@@ -186,6 +219,11 @@ def write_plan(
                 f"{number:,} passages have no {kind} control: no other suffix of their length "
                 "differs from their own"
             )
+    if own_record:
+        notes.append(
+            f"{own_record:,} mismatched controls have a suffix from their own record: no other one "
+            "of that length was at hand. Who knows the record may know such a control"
+        )
     data = {"hash": digest.hexdigest(), **counts, "sources": per_source}
     return data, notes
 
@@ -209,8 +247,40 @@ def _sweep(block: list[Passage], lengths: tuple[int, ...]) -> Iterator[list[Pass
         yield [with_prefix_len(passage, length) for passage in block]
 
 
+def _without_lead(record: Record, lead: tuple[int, ...]) -> Record:
+    """A record of ids without the leading tokens that scoring puts there by itself."""
+    ids, length = record.input_ids, len(lead)
+    if not lead or ids is None or tuple(ids[:length].tolist()) != lead:
+        return record
+    prefix_len = None if record.prefix_len is None else max(record.prefix_len - length, 0)
+    return replace(record, input_ids=ids[length:], prefix_len=prefix_len)
+
+
+def _from_own_record(passages: list[Passage], controls: list[Passage]) -> int:
+    """How many controls have a suffix that stands in the record of their prefix."""
+    own: dict[tuple[str, str], set[bytes]] = {}
+    for passage in passages:
+        key = (passage.source, passage.record)
+        own.setdefault(key, set()).add(passage.suffix_ids.tobytes())
+    return sum(c.suffix_ids.tobytes() in own[c.source, c.record] for c in controls)
+
+
 def _row(passage: Passage) -> dict[str, Any]:
     return {name: getattr(passage, name) for name in _SCHEMA.names}
+
+
+def _matched_blocks(passages: Iterable[Passage]) -> Iterator[list[Passage]]:
+    """Blocks to find controls in; a small rest joins the one before it, for want of partners."""
+    before: list[Passage] = []
+    for block in _blocks(passages, _BLOCK):
+        if before and len(block) < _LEAST:
+            before += block
+            continue
+        if before:
+            yield before
+        before = block
+    if before:
+        yield before
 
 
 def _blocks(passages: Iterable[Passage], size: int) -> Iterator[list[Passage]]:

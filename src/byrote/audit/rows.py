@@ -44,11 +44,13 @@ def part_tables(
     """
     if config.verdict_only:
         return _verdicts(passages, scorer, loaded, advance)
+    # Where text is written as well, half of a passage's work is still to come.
+    share = 0.5 if config.generate else 1.0
     scores: list[Scores | None] = [None] * len(passages)
     for indices, batch in scorer.stream(passages):
         for index, score in zip(indices, batch, strict=True):
             scores[index] = score
-        advance(len(indices))
+        advance(share * len(indices))
     known = [score for score in scores if score is not None]
     rows, tokens = [], []
     names = _TokenNames(loaded.tokenizer)
@@ -69,7 +71,9 @@ def part_tables(
     schema: dict[str, Any] = dict(PASSAGE_SCHEMA)
     if config.generate:
         schema |= dict(GENERATION_SCHEMA)
-        _add_continuations(rows, passages, known, scorer, loaded)
+        _add_continuations(
+            rows, passages, known, scorer, loaded, lambda count: advance(share * count)
+        )
     return {"passages": pl.DataFrame(rows, schema=schema), "tokens": pl.concat(tokens)}
 
 
@@ -97,8 +101,9 @@ def _add_continuations(
     scores: Sequence[Scores],
     scorer: Scorer,
     loaded: LoadedModel,
+    advance: Advance,
 ) -> None:
-    written = continuations(loaded, passages, scores, lead=scorer.lead)
+    written = continuations(loaded, passages, scores, lead=scorer.lead, advance=advance)
     for row, passage, ids in zip(rows, passages, written, strict=True):
         # Decoded behind the prefix, as the suffix was: some tokenizers drop a leading space.
         pieces = token_pieces(loaded.tokenizer, [*passage.prefix_ids.tolist(), *ids])

@@ -55,7 +55,8 @@ def show_run(run: Run, common: Common) -> None:
     data = run.info["data"]
     console.print(
         f"\n[bold]{escape(model['source'])}[/bold] ({model['parameters'] / 1e6:,.3g} M parameters, "
-        f"{model['dtype']}): {data['passages']:,} passages, {data['controls']:,} controls; "
+        f"{model['dtype']}): {_count(data['passages'], 'passage')}, "
+        f"{_count(data['controls'], 'control')}; "
         f"{100 * config['confidence']:.0f} % intervals in brackets"
     )
     console.print(_summary_table(summary, config))
@@ -159,6 +160,10 @@ def _cell(row: dict[str, Any] | None, kind: str) -> str:
     if row["low"] is None or math.isnan(row["low"]):
         return value
     return f"{value}\n{scale * row['low']:.1f}–{scale * row['high']:.1f}"
+
+
+def _count(number: int, name: str) -> str:
+    return f"{number:,} {name}{'s' if number != 1 else ''}"
 
 
 def _plain(row: dict[str, Any]) -> dict[str, Any]:

@@ -86,6 +86,13 @@ class LoadedModel:
         return hash_weights(self.model)
 
     @property
+    def lead(self) -> tuple[int, ...]:
+        """What the tokenizer itself puts before a text: nothing, or `bos_id` and what follows."""
+        if self.tokenizer is not None and len(ids := prepended_ids(self.tokenizer)) > 1:
+            return tuple(ids)
+        return () if self.bos_id is None else (self.bos_id,)
+
+    @property
     def vocab_size(self) -> int:
         """How many token ids the model takes: 0 … vocab_size - 1."""
         embeddings: Any = self.model.get_input_embeddings()
@@ -94,11 +101,7 @@ class LoadedModel:
     @property
     def max_len(self) -> int | None:
         """The context in tokens; None where the configuration names none."""
-        for key in _CONTEXT_KEYS:
-            value = getattr(self.config, key, None)
-            if isinstance(value, int) and value > 0:
-                return value
-        return None
+        return context_len(self.config)
 
     @property
     def device(self) -> torch.device:
@@ -121,12 +124,22 @@ class LoadedModel:
         return sum(parameter.numel() for parameter in self.model.parameters())
 
 
+def context_len(config: Any) -> int | None:
+    """The context in tokens that a text model's configuration names; None where it names none."""
+    for key in _CONTEXT_KEYS:
+        value = getattr(config, key, None)
+        if isinstance(value, int) and value > 0:
+            return value
+    return None
+
+
 def load(
     source: str | os.PathLike[str] | ModelSource,
     *,
     device: str | torch.device = "auto",
     dtype: str | torch.dtype = "auto",
     trust_remote_code: bool = False,
+    tokenizer: PreTrainedTokenizerBase | None = None,
 ) -> LoadedModel:
     """Load a causal language model.
 
@@ -138,6 +151,7 @@ def load(
         dtype: "auto" is float32 on the CPU and the checkpoint's own elsewhere; else a torch dtype
             or its name.
         trust_remote_code: Whether code that comes with the model may run.
+        tokenizer: The model's own, where it has been read before (`outline`).
 
     Returns:
         The model in evaluation mode, with its tokenizer.
@@ -154,12 +168,21 @@ def load(
         if parsed.kind == "random":
             loaded = _load_random(parsed, wanted)
         elif parsed.kind in ("bundled", "gguf"):
-            loaded = _load_converted(parsed, wanted)
+            loaded = _load_converted(parsed, wanted, tokenizer)
         else:
-            loaded = _load_pretrained(parsed, wanted, trust_remote_code)
+            loaded = _load_pretrained(parsed, wanted, trust_remote_code, tokenizer)
     loaded.model.eval()
     loaded.model.to(target)  # pyright: ignore[reportArgumentType]
     return loaded
+
+
+def check_placement(device: str | torch.device, dtype: str | torch.dtype) -> None:
+    """Check that a model could be loaded there and so, before there is one.
+
+    Raises:
+        InputError: The device or the dtype cannot be used.
+    """
+    _dtype(dtype, _device(device))
 
 
 def _device(device: str | torch.device) -> torch.device:
@@ -224,14 +247,31 @@ def _borrowed_tokenizer(text: str) -> PreTrainedTokenizerBase:
     return load_tokenizer(source.path or source.name)
 
 
-def _load_converted(source: ModelSource, dtype: torch.dtype | None) -> LoadedModel:
+def cached_copy(source: ModelSource) -> convert.CachedModel:
+    """The converted copy of a bundled model or a GGUF file; made if it is not there."""
+    if source.kind == "bundled":
+        return convert.cached_bundled(find_bundled(source.name))
+    assert source.path is not None
+    return convert.cached_gguf(source.path)
+
+
+def hub_options(source: ModelSource, trust_remote_code: bool) -> dict[str, Any]:
+    """What transformers is told when it reads a folder or a hub id."""
+    options: dict[str, Any] = {"trust_remote_code": trust_remote_code}
+    if source.revision:
+        options["revision"] = source.revision
+    if source.kind == "hub":
+        # Asked once, without the minute of retries that each file would cost.
+        options["local_files_only"] = not hub_reachable()
+    return options
+
+
+def _load_converted(
+    source: ModelSource, dtype: torch.dtype | None, tokenizer: PreTrainedTokenizerBase | None
+) -> LoadedModel:
     for _ in range(2):
-        if source.kind == "bundled":
-            cached = convert.cached_bundled(find_bundled(source.name))
-        else:
-            assert source.path is not None
-            cached = convert.cached_gguf(source.path)
-        loaded = _load_cached(cached, source.text, dtype)
+        cached = cached_copy(source)
+        loaded = _load_cached(cached, source.text, dtype, tokenizer)
         if loaded is not None:
             return loaded
         _log.warning("The cached copy of %s is damaged; it is converted again.", source.text)
@@ -242,8 +282,17 @@ def _load_converted(source: ModelSource, dtype: torch.dtype | None) -> LoadedMod
     )
 
 
+def cached_tokenizer(cached: convert.CachedModel) -> PreTrainedTokenizerBase:
+    """Read the tokenizer of a converted model."""
+    read = quick_tokenizer if cached.quick_tokenizer else load_tokenizer
+    return read(cached.folder)
+
+
 def _load_cached(
-    cached: convert.CachedModel, source: str, dtype: torch.dtype | None
+    cached: convert.CachedModel,
+    source: str,
+    dtype: torch.dtype | None,
+    tokenizer: PreTrainedTokenizerBase | None,
 ) -> LoadedModel | None:
     """Load a converted model; None if its weights are not what was written.
 
@@ -255,8 +304,7 @@ def _load_cached(
             if not cached.tokenizer_is_whole():
                 return None
             hashed = pool.submit(convert.sha256_of_file, cached.weights)
-            read = quick_tokenizer if cached.quick_tokenizer else load_tokenizer
-            tokenizer = read(cached.folder)
+            tokenizer = tokenizer or cached_tokenizer(cached)
             if hashed.result() != cached.weights_sha256:
                 return None
         except (OSError, InputError):
@@ -267,17 +315,15 @@ def _load_cached(
 
 
 def _load_pretrained(
-    source: ModelSource, dtype: torch.dtype | None, trust_remote_code: bool
+    source: ModelSource,
+    dtype: torch.dtype | None,
+    trust_remote_code: bool,
+    tokenizer: PreTrainedTokenizerBase | None,
 ) -> LoadedModel:
     where = source.path or source.name
-    options: dict[str, Any] = {"trust_remote_code": trust_remote_code}
-    if source.revision:
-        options["revision"] = source.revision
-    if source.kind == "hub":
-        # Asked once, without the minute of retries that each file would cost.
-        options["local_files_only"] = not hub_reachable()
+    options = hub_options(source, trust_remote_code)
     with explained(source, options), task(f"Loading {source.text}"):
-        tokenizer = load_tokenizer(where, **options)
+        tokenizer = tokenizer or load_tokenizer(where, **options)
         loaded: Any = AutoModelForCausalLM.from_pretrained(
             where, dtype=dtype or "auto", weights_only=True, output_loading_info=True, **options
         )

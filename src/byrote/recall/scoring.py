@@ -66,8 +66,7 @@ class Scorer:
         self.loaded = loaded
         self.scheme = scheme or SamplingScheme()
         self.batch_size = batch_size
-        default = () if loaded.bos_id is None else (loaded.bos_id,)
-        self.lead = default if lead is None else tuple(lead)
+        self.lead = loaded.lead if lead is None else tuple(lead)
         self._head = split_head(loaded.model)
 
     def score(self, passages: Sequence[Passage]) -> list[Scores]:

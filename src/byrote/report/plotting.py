@@ -267,7 +267,11 @@ def passage_numbers(data: ReportData, source: str | None) -> str:
     rows = data.of_source(data.asked, source)
     controls = int(rows["is_control"].sum())
     prefix = "" if data.prefix_len is None else f"; prefix of {data.prefix_len} tokens"
-    return f"{len(rows) - controls:,} passages, {controls:,} controls{prefix}"
+    texts = len(rows) - controls
+    return (
+        f"{texts:,} passage{'s' if texts != 1 else ''}, "
+        f"{controls:,} control{'s' if controls != 1 else ''}{prefix}"
+    )
 
 
 def plain(frame: pl.DataFrame) -> pl.DataFrame:

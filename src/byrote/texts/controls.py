@@ -23,10 +23,10 @@ __all__ = ["CONTROLS", "make_controls", "mismatched", "shuffled"]
 def mismatched(passages: Sequence[Passage], seed: int) -> list[Passage]:
     """Give each passage the suffix of another one, of the same length.
 
-    The other one is from another record of the same source where there is one, else from
-    another source, else another window of the same record. Each suffix is used once, never with
-    its own prefix and never where the token ids are the same; where more than half of the
-    suffixes are the same, the others are used more than once.
+    The other one is, of the passages given, from another record of the same source where there is
+    one, else from another source, else another window of the same record. Each suffix is used
+    once, never with its own prefix and never where the token ids are the same; where more than half
+    of the suffixes are the same, the others are used more than once.
 
     Args:
         passages: Passages of any lengths.
@@ -52,7 +52,7 @@ def mismatched(passages: Sequence[Passage], seed: int) -> list[Passage]:
 
 
 def shuffled(passages: Sequence[Passage], seed: int) -> list[Passage]:
-    """Put the tokens of each suffix in another order, which depends on seed and passage only.
+    """Put the tokens of each suffix in another order, which depends on seed and suffix only.
 
     Args:
         passages: Passages of any lengths.
@@ -104,7 +104,9 @@ def _other_order(passage: Passage, seed: int) -> NDArray[np.int32] | None:
         return None
     tokens = suffix.tolist()
     order = list(tokens)
-    rng = random.Random(derive_seed(seed, "shuffled", passage.id))
+    # The place of the suffix, so that the order is the same behind a prefix of any length.
+    place = str(passage.offset + passage.prefix_len)
+    rng = random.Random(derive_seed(seed, "shuffled", passage.source, passage.record, place))
     while order == tokens:
         rng.shuffle(order)
     return np.array(order, dtype=np.int32)

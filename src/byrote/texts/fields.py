@@ -89,7 +89,7 @@ def record_from_row(
     category = get("category")
     return Record(
         id=place.default_id if record_id is None else _label(record_id, "id", place),
-        source=source if own_source is None else _label(own_source, "source", place),
+        source=source if own_source is None else _group(own_source, "source", place),
         text=text,
         prefix=prefix,
         suffix=suffix,
@@ -97,7 +97,7 @@ def record_from_row(
         prefix_len=prefix_len,
         count=None if count is None else _count(count, place),
         member=None if member is None else _member(member, place),
-        category=None if category is None else _label(category, "category", place),
+        category=None if category is None else _group(category, "category", place),
     )
 
 
@@ -176,6 +176,17 @@ def _label(value: Any, field: str, place: Place) -> str:
     if not text.strip():
         raise InputError(f'{place}: "{field}" is empty; leave the field out, or fill it.')
     return text
+
+
+def _group(value: Any, field: str, place: Place) -> str:
+    """A name to report by; "all" is taken."""
+    name = _label(value, field, place)
+    if name == "all":
+        raise InputError(
+            f'{place}: "{field}" is "all", the name of the pool of them in every table; give '
+            "another name."
+        )
+    return name
 
 
 def _integer(value: Any) -> int | None:

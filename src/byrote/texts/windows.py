@@ -65,7 +65,7 @@ def cut(
     stride: int | None = None,
     vocab_size: int | None = None,
     max_len: int | None = None,
-    bos: bool = False,
+    lead: int = 0,
     control: str | None = None,
     stats: CutStats | None = None,
     unique: UniqueIds | None = None,
@@ -85,8 +85,8 @@ def cut(
         stride: Tokens between the starts of two windows; None is a window's length.
         vocab_size: Number of ids that the model knows; None leaves the ids unchecked.
         max_len: The model's context in tokens; None leaves the lengths unchecked.
-        bos: Whether a BOS token is going to be put before each passage; it takes one place of
-            the context.
+        lead: Tokens that are going to be put before each passage (a BOS token); they take their
+            place in the context.
         control: Marks every passage as a control that stands for itself: `held-out` for the
             user's own texts that the model cannot have seen. Ids get `~held-out` at their end.
         stats: Filled while the passages are taken.
@@ -98,9 +98,10 @@ def cut(
         many (`draw` does).
 
     Raises:
-        InputError: At once if a length or the stride is not positive, or the window does not fit
-            the context. While passages are taken: if an id is outside the vocabulary, a pair does
-            not fit the context, or not one passage is left at the end.
+        InputError: At once if a length or the stride is not positive, or the lengths given do not
+            fit the context. While passages are taken: if an id is outside the vocabulary, a window
+            of the default length or a pair does not fit the context, or not one passage is left
+            at the end.
     """
     window = (
         DEFAULT_PREFIX_LEN if prefix_len is None else prefix_len,
@@ -110,14 +111,9 @@ def cut(
     for name, value in (("prefix_len", window[0]), ("suffix_len", window[1]), ("stride", step)):
         if value <= 0:
             raise InputError(f"{name} is {value}, but it must be at least 1 token.")
-    room = None if max_len is None else max_len - int(bos)
-    if room is not None and sum(window) > room:
-        begin = " + 1 BOS" if bos else ""
-        raise InputError(
-            f"prefix_len {window[0]} + suffix_len {window[1]}{begin} = {sum(window) + int(bos)} "
-            f"tokens, but the model's context has {max_len}; give shorter lengths."
-        )
-    cutter = _Cutter(prefix_len, suffix_len, window, step, room)
+    cutter = _Cutter(prefix_len, suffix_len, window, step, max_len, lead)
+    if prefix_len is not None and suffix_len is not None:
+        cutter.check_window()
     stats = CutStats() if stats is None else stats
     unique = UniqueIds() if unique is None else unique
     tokenized = tokenize(records, tokenizer, vocab_size=vocab_size)
@@ -175,7 +171,8 @@ class _Cutter:
     suffix_len: int | None
     window: tuple[int, int]
     stride: int
-    room: int | None
+    max_len: int | None
+    lead: int
 
     def spans(
         self, record: Record, tokens: int, boundary: int | None
@@ -183,6 +180,8 @@ class _Cutter:
         """Where the passages of a record start and end, and their prefix lengths."""
         if boundary is not None:
             return self._pair(record, tokens, boundary)
+        # Not before a window is cut: pairs with lengths of their own need none.
+        self.check_window()
         prefix_len, suffix_len = self.window
         length = prefix_len + suffix_len
         starts = range(0, tokens - length + 1, self.stride)
@@ -194,13 +193,29 @@ class _Cutter:
         start, end = boundary - prefix_len, boundary + suffix_len
         if start < 0 or end > tokens or prefix_len < 1 or suffix_len < 1:
             return ()
-        if self.room is not None and end - start > self.room:
+        if not self._fits(end - start):
             raise InputError(
                 f'Record "{record.id}" of {record.source}: prefix {prefix_len} + suffix '
-                f"{suffix_len} = {end - start} tokens, but the model's context leaves room for "
-                f"{self.room}; give prefix_len and suffix_len to keep a part of each."
+                f"{suffix_len}{self._context(end - start)}; give prefix_len and suffix_len to keep "
+                "a part of each."
             )
         return ((start, end, prefix_len),)
+
+    def check_window(self) -> None:
+        """Refuse windows that are longer than the model's context."""
+        prefix_len, suffix_len = self.window
+        if not self._fits(prefix_len + suffix_len):
+            raise InputError(
+                f"prefix_len {prefix_len} + suffix_len {suffix_len}"
+                f"{self._context(prefix_len + suffix_len)}; give shorter lengths."
+            )
+
+    def _fits(self, tokens: int) -> bool:
+        return self.max_len is None or tokens + self.lead <= self.max_len
+
+    def _context(self, tokens: int) -> str:
+        begin = f" + {self.lead} BOS" if self.lead else ""
+        return f"{begin} = {tokens + self.lead} tokens, but the model's context has {self.max_len}"
 
     def nothing_left(self, seen: int, examples: list[str]) -> str:
         if not seen:
