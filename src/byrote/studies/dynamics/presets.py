@@ -77,7 +77,7 @@ LAPTOP = DynamicsConfig(
     },
     strings=3,
     training=TrainingConfig(epochs=60, stop_loss=0.05, heldout=2, heldout_every=20),
-    phases=PhasesConfig(models=("smollm2-135m",), only={"gemma3-270m": (4, 26)}, n=128),
+    phases=PhasesConfig(models=("smollm2-135m",), only={"gemma3-270m": (26,)}, n=128),
     entropy=EntropyConfig(models=("smollm2-135m",), like=(2, 4, 13), n=128),
     length=LengthConfig(models=("smollm2-135m",), lengths=(16, 32, 64, 128, 256)),
     size=SizeConfig(
