@@ -14,8 +14,9 @@ if TYPE_CHECKING:
     from byrote.models.loading import LoadedModel, load
     from byrote.models.memory import keep_freed_memory
     from byrote.models.neurons import Activations, NeuronMap, NeuronSite
-    from byrote.models.random_models import RANDOM_FAMILIES, twin
+    from byrote.models.random_models import RANDOM_FAMILIES
     from byrote.models.source import ModelSource, parse_source
+    from byrote.models.twins import twin
     from byrote.models.weights import hash_weights
 
 __getattr__, __dir__ = lazy(__name__)

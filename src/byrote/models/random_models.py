@@ -11,9 +11,7 @@ from byrote.errors import InputError
 if TYPE_CHECKING:
     from transformers import PreTrainedConfig, PreTrainedModel
 
-    from byrote.models.loading import LoadedModel
-
-__all__ = ["RANDOM_FAMILIES", "build_random", "check_random", "random_config", "twin"]
+__all__ = ["RANDOM_FAMILIES", "build_random", "check_random", "random_config"]
 
 RANDOM_FAMILIES: tuple[str, ...] = (
     "gemma", "gemma2", "gemma3_text", "gpt2", "gpt_neox", "llama", "mistral", "mixtral",
@@ -184,33 +182,3 @@ def _typed(plain: PreTrainedConfig, family: str, key: str, text: str) -> tuple[s
     if type(value) is int and value < 1 and key.startswith(sizes):
         raise InputError(f"random:{family}: {key}={value} must be at least 1.")
     return own, value
-
-
-def twin(loaded: LoadedModel, seed: int = 0) -> LoadedModel:
-    """Build a model of the same configuration with random weights.
-
-    Args:
-        loaded: The model; it is left alone.
-        seed: Seeds the weights, which transformers' own initialisation of the family draws. They
-            are the same on every device.
-
-    Returns:
-        The twin, in evaluation mode, on the same device, in the same dtype, with the same
-        tokenizer. The global random state is the same before and after.
-    """
-    import copy
-
-    import torch
-
-    from byrote.models.loading import LoadedModel
-
-    if seed < 0:
-        raise InputError(f"The seed {seed} of a random twin must be a whole number ≥ 0.")
-    original = loaded.model
-    with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(seed)
-        model = type(original)(copy.deepcopy(original.config))
-    model.eval()
-    model.to(device=original.device, dtype=original.dtype)  # pyright: ignore[reportCallIssue]
-    source = f"{loaded.source} (random weights, seed {seed})"
-    return LoadedModel(model, loaded.tokenizer, source, loaded.bos_id, loaded.licence)

@@ -8,8 +8,7 @@ from typing import Any
 
 from byrote.errors import InputError
 from byrote.exposure import ExposureConfig
-from byrote.models import LoadedModel, keep_freed_memory, load, parse_source
-from byrote.models.random_models import twin
+from byrote.models import LoadedModel, keep_freed_memory, load, parse_source, twin
 from byrote.texts.alphabets import Alphabet, letters_alphabet, random_token_alphabet
 from byrote.texts.markov_chains import markov
 from byrote.texts.seeds import derive_seed
