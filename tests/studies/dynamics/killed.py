@@ -9,7 +9,7 @@ from typing import Any
 
 from tests.studies.dynamics.tiny import tiny
 
-# Eight exposures with checkpoints and a chain: some seconds of work in nine pieces.
+# Eight exposures with checkpoints and two chains: some seconds of work in ten pieces.
 CONFIG = tiny(
     strings=2,
     training__epochs=12,
