@@ -1,30 +1,26 @@
-"""What the study's charts share: which condition looks how, curves over epochs, times with strings.
+"""What the study's charts share: which condition looks how, and curves over epochs.
 
 A condition looks the same in every chart: pretrained models are blue circles, untrained ones
 orange diamonds; alphabets run from light to dark with their size. Colour never stands alone: a
 shape or a dash goes with it, except for ordered shades, which differ in lightness. What the paper's
-authors measured is grey and open. A string that was not memorised within its epochs stands as an
-open triangle at the last epoch that it had.
+authors measured is grey and open.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import altair as alt
-import numpy as np
 import polars as pl
 
-from byrote.recall.phases import times
 from byrote.report.palette import LIGHT
 from byrote.report.plotting import DASHES, layered, legend, plain, renamed, styled
 from byrote.report.study import StudyData
 
 __all__ = [
-    "CENSORED_NOTE",
     "Look",
     "alphabet_looks",
     "cycled_looks",
@@ -34,16 +30,10 @@ __all__ = [
     "looks_of",
     "ordered_looks",
     "phase_rows",
-    "reference_layers",
-    "rule_at",
-    "short_count",
     "table",
-    "time_marks",
-    "times_chart",
     "training_curves",
 ]
 
-CENSORED_NOTE = "open triangles: not memorised"
 _STEPS = 5
 # With more points a tooltip is offered at some of them only, which keeps the page small.
 _TOOLTIPS = 26
@@ -326,200 +316,3 @@ def _curve_marks(marks: pl.DataFrame, x: alt.X, y: alt.Y, colour: Any) -> alt.Ch
             ],
         )
     )
-
-
-def time_marks(
-    rows: pl.DataFrame, keys: Sequence[str], which: str = "t_mem", last: str = "last_epoch"
-) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Epochs over strings as a chart draws them, with those that were not reached.
-
-    Args:
-        rows: One row a string: the keys, the epoch (null where not reached), and the last epoch.
-        keys: Columns that name a condition.
-        which: Column of the epoch.
-        last: Column of the last epoch.
-
-    Returns:
-        One row a condition (keys, `epoch` the median over strings, `low`, `high`, `reached`,
-        `strings`, `censored`, `confidence`, `text`), and one a string (keys, `epoch`, `reached`).
-        What was not reached stands at the last epoch, with `reached` false.
-    """
-    columns = [*keys, "epoch", "reached"]
-    strings = rows.with_columns(
-        epoch=pl.coalesce(pl.col(which), pl.col(last)).cast(pl.Float64),
-        reached=pl.col(which).is_not_null(),
-    )
-    found = []
-    for key, group in rows.group_by(*keys, maintain_order=True):
-        most = float(group[last].max() or 0)  # type: ignore[arg-type]
-        estimate = times(group[which].to_list())
-        median = estimate.median
-        ends = [median.value, median.low, median.high]
-        epoch, low, high = (most if v is None or not math.isfinite(v) else v for v in ends)
-        reached = math.isfinite(median.value)
-        found.append(
-            {
-                **dict(zip(keys, key, strict=True)),
-                "epoch": epoch,
-                "low": low,
-                "high": high,
-                "reached": reached,
-                "strings": estimate.n,
-                "censored": estimate.censored,
-                "confidence": median.confidence,
-                "text": f"{median.value:g}" if reached else f"over {most:g}",
-            }
-        )
-    schema: dict[str, Any] = {
-        **{key: rows.schema[key] for key in keys},
-        "epoch": pl.Float64,
-        "low": pl.Float64,
-        "high": pl.Float64,
-        "reached": pl.Boolean,
-        "strings": pl.Int64,
-        "censored": pl.Int64,
-        "confidence": pl.Float64,
-        "text": pl.String,
-    }
-    return pl.DataFrame(found, schema=schema), strings.select(columns)
-
-
-def times_chart(
-    medians: pl.DataFrame,
-    strings: pl.DataFrame,
-    place: alt.X | alt.Y,
-    looks: Sequence[Look],
-    *,
-    title: str,
-    subtitle: str,
-    epochs: str = "epochs until memorised (median)",
-    line: bool = True,
-    reference: Callable[[alt.Y], Sequence[Any]] | None = None,
-    reference_top: float = 0.0,
-    height: int = 260,
-) -> alt.LayerChart | None:
-    """Epochs until something is reached, by condition: median, interval, and each string.
-
-    Args:
-        medians: As `time_marks` gives them, with `series`; where a column `joined` is true, only
-            the line goes there, since another series has its mark at the same place.
-        strings: Likewise.
-        place: Where a condition stands; a horizontal encoding, or a vertical one for a dot plot.
-        looks: Of the series.
-        title: What is to be seen.
-        subtitle: Below it.
-        epochs: Title of the axis of epochs.
-        line: Join the medians that were reached.
-        reference: Makes layers of published points from the axis of epochs.
-        reference_top: Their largest epoch.
-        height: Of the plotting area.
-    """
-    if medians.is_empty():
-        return None
-    names = set(medians["series"].to_list())
-    looks = [look for look in looks if look.name in names]
-    most = max(float(strings["epoch"].max() or 0), reference_top, 1.0)  # type: ignore[arg-type]
-    scale = alt.Scale(domain=[0, 1.06 * most], nice=False)
-    upright = isinstance(place, alt.X)
-    axis = alt.Axis(format="d", tickCount=6, tickMinStep=1, grid=True)
-    value: Any = (alt.Y if upright else alt.X)("epoch:Q", title=epochs, scale=scale, axis=axis)
-    colour = looks_of(looks, "color", marks=True)
-    shape = looks_of(looks, "shape", marks=True)
-    where = {"x": place, "y": value} if upright else {"y": place, "x": value}
-    low = {("y" if upright else "x"): renamed(value, "low:Q")}
-    high = {("y2" if upright else "x2"): "high:Q"}
-    if "joined" not in medians.columns:
-        medians = medians.with_columns(joined=pl.lit(False))
-    base = alt.Chart(plain(medians.filter(~pl.col("joined"))))
-    lines = alt.Chart(plain(medians.filter(pl.col("reached"))))
-    rule = base.mark_rule(strokeWidth=2, opacity=0.55, aria=False).encode(
-        color=colour, **{**where, **low}, **high
-    )
-    tooltip = [
-        alt.Tooltip("series:N", title="of"),
-        alt.Tooltip("at:N", title="at"),
-        alt.Tooltip("text:N", title="median epochs"),
-        alt.Tooltip("low:Q", title="interval from", format="~g"),
-        alt.Tooltip("high:Q", title="to (at least)", format="~g"),
-        alt.Tooltip("strings:Q", title="strings"),
-        alt.Tooltip("censored:Q", title="not memorised"),
-    ]
-    dots = alt.Chart(plain(strings))
-    layers: list[Any] = [] if reference is None else list(reference(value))
-    layers.append(rule)
-    layers.append(
-        dots.transform_filter("datum.reached")
-        .mark_point(filled=True, size=16, opacity=0.75, aria=False)
-        .encode(color=colour, **where)
-    )
-    layers.append(
-        dots.transform_filter("!datum.reached")
-        .mark_point(filled=False, shape="triangle-up", size=36, strokeWidth=1.2, aria=False)
-        .encode(color=colour, **where)
-    )
-    if line:
-        dash = looks_of(looks, "dash", marks=True)
-        layers.append(
-            lines.mark_line(strokeWidth=1.8, aria=False).encode(
-                color=colour, strokeDash=dash, **where
-            )
-        )
-    layers.append(
-        base.transform_filter("datum.reached")
-        .mark_point(filled=True, size=85, opacity=1, aria=False)
-        .encode(color=colour, shape=shape, tooltip=tooltip, **where)
-    )
-    layers.append(
-        base.transform_filter("!datum.reached")
-        .mark_point(filled=False, shape="triangle-up", size=130, strokeWidth=2.2, aria=False)
-        .encode(color=colour, tooltip=tooltip, **where)
-    )
-    return styled(layered(*layers), title, subtitle, height=height)
-
-
-def reference_layers(points: pl.DataFrame, x: alt.X, y: alt.Y) -> list[Any]:
-    """Numbers measured by others on another model: grey, open, dotted, named where they end.
-
-    Args:
-        points: `name`, `sign` (shape), the field of `x`, `epoch`, `reached`.
-        x: Horizontal encoding.
-        y: The axis of epochs.
-    """
-    grey = LIGHT["chart-muted"]
-    tooltip = [alt.Tooltip("name:N", title="of"), alt.Tooltip("epoch:Q", title="epochs")]
-    layers: list[Any] = []
-    for (name, sign), rows in points.group_by("name", "sign", maintain_order=True):
-        known = alt.Chart(rows.filter("reached")).encode(x=x, y=y)
-        open_mark = {"color": grey, "filled": False, "strokeWidth": 1.6, "aria": False}
-        layers += [
-            known.mark_line(color=grey, strokeDash=[1, 3], strokeWidth=1.4, aria=False),
-            known.mark_point(shape=sign, size=55, **open_mark).encode(tooltip=tooltip),
-            alt.Chart(rows.filter(~pl.col("reached")))
-            .mark_point(shape="triangle-up", size=70, **open_mark)
-            .encode(x=x, y=y, tooltip=tooltip),
-            alt.Chart(rows.filter("reached").tail(1))
-            .mark_text(color=grey, align="right", dx=-2, dy=-11, fontSize=11, aria=False)
-            .encode(x=x, y=y, text=alt.value(name)),
-        ]
-    return layers
-
-
-def rule_at(value: float, axis: str = "y", *, colour: str = "chart-muted") -> alt.Chart:
-    """A thin dashed line across the chart."""
-    channel: Any = (alt.Y if axis == "y" else alt.X)("at:Q", title=None)
-    frame = pl.DataFrame({"at": [float(value)]})
-    mark = alt.Chart(frame).mark_rule(
-        color=LIGHT[colour], strokeDash=[3, 3], strokeWidth=1.3, aria=False
-    )
-    return mark.encode(**{axis: channel})
-
-
-def short_count(number: float) -> str:
-    """A number of parameters in few signs: "135 M"."""
-    if number < 1:
-        return "0"
-    place = min(int(math.log10(number) / 3), 4)
-    value = number / 1000**place
-    digits = 0 if value >= 99.5 else 1
-    text = f"{np.round(value, digits):.{digits}f}".removesuffix(".0")
-    return f"{text} {('', 'k', 'M', 'G', 'T')[place]}".strip()

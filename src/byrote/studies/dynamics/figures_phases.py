@@ -20,11 +20,10 @@ from byrote.studies.dynamics.charts import (
     init_looks,
     looks_of,
     phase_rows,
-    rule_at,
     table,
-    time_marks,
     training_curves,
 )
+from byrote.studies.dynamics.charts_times import time_marks
 
 __all__ = [
     "control_figures",
@@ -106,8 +105,6 @@ def phase_figures(data: StudyData) -> list[tuple[str, list[Figure]]]:
 def _guess_levels(rows: pl.DataFrame, measure: str) -> pl.DataFrame:
     """What guessing without the prefix gives: ln ℓ, or the share of the commonest letter."""
     columns = {"loss": "entropy_rate", "entropy": "entropy_rate", "accuracy": "modal"}
-    if measure == "mass":
-        return pl.DataFrame({"letters": rows["letters"].unique(), "value": 1.0}).clear()
     if measure not in columns:
         return pl.DataFrame(schema={"letters": rows.schema["letters"], "value": pl.Float64})
     return rows.group_by("letters").agg(pl.col(columns[measure]).mean().alias("value"))
@@ -242,7 +239,9 @@ def order_figures(data: StudyData) -> list[Figure]:
     )
     base = alt.Chart(plain(frame)).encode(y=y, color=looks_of(looks, "color", marks=True))
     chart = layered(
-        rule_at(0, "x"),
+        alt.Chart(pl.DataFrame({"value": [0.0]}))
+        .mark_rule(color=LIGHT["chart-muted"], strokeDash=[3, 3], strokeWidth=1.3, aria=False)
+        .encode(x=x),
         base.mark_rule(strokeWidth=2, opacity=0.6, aria=False).encode(
             x=renamed(x, "low:Q"), x2="high:Q"
         ),

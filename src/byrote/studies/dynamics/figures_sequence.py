@@ -12,15 +12,8 @@ from byrote.report.palette import LIGHT
 from byrote.report.plotting import layered, plain, renamed, share_axis, styled
 from byrote.report.study import StudyData
 from byrote.studies.dynamics.analysis import over_strings
-from byrote.studies.dynamics.charts import (
-    CENSORED_NOTE,
-    Look,
-    looks_of,
-    ordered_looks,
-    table,
-    time_marks,
-    times_chart,
-)
+from byrote.studies.dynamics.charts import Look, looks_of, ordered_looks, table
+from byrote.studies.dynamics.charts_times import CENSORED_NOTE, time_marks, times_chart
 
 __all__ = ["sequence_figures"]
 
@@ -202,7 +195,7 @@ def _retention(data: StudyData, here: pl.Expr, model: str) -> Figure | None:
             x,
             share_axis("recollection accuracy", top=1.04),
             _looks(frame),
-            f"{model}: how much of a string is left",
+            _change(frame, "since", f"{model}: recalled", ".0%", "stages after learning"),
             "mean over chains, 95 % t-interval",
             ".1%",
         ),
@@ -241,12 +234,19 @@ def _text(data: StudyData, here: pl.Expr, model: str) -> Figure | None:
             x,
             y,
             _looks(frame),
-            f"{model}: loss on natural text",
+            _change(frame, "done", f"{model}: loss on text", ".2f", "stages"),
             "mean over chains, 95 % t-interval",
             ".2f",
         ),
         f"loss on natural text by stage, {model}",
     )
+
+
+def _change(frame: pl.DataFrame, place: str, what: str, form: str, unit: str) -> str:
+    """The first and the last value of the first series, in words."""
+    rows = frame.filter(pl.col("series") == frame["series"][0]).sort(place)
+    first, last = (format(rows["value"][i], form).replace("%", " %") for i in (0, -1))
+    return f"{what} {first}, {last} {rows[place][-1]} {unit}"
 
 
 def _whole(numbers: pl.Series) -> alt.Axis:

@@ -13,18 +13,20 @@ from byrote.report.palette import LIGHT
 from byrote.report.plotting import layered, plain, renamed, share_axis, styled
 from byrote.report.study import StudyData
 from byrote.studies.dynamics.charts import (
-    CENSORED_NOTE,
     Look,
     cycled_looks,
     held_curves,
     init_looks,
     phase_rows,
+    table,
+    training_curves,
+)
+from byrote.studies.dynamics.charts_times import (
+    CENSORED_NOTE,
     reference_layers,
     short_count,
-    table,
     time_marks,
     times_chart,
-    training_curves,
 )
 
 __all__ = [
@@ -63,7 +65,16 @@ def _interval_words(medians: pl.DataFrame) -> str:
         return "one string each"
     least, most = float(sure.min()), float(sure.max())  # type: ignore[arg-type]
     words = f"{least:.0%}" if round(least, 2) == round(most, 2) else f"{least:.0%} or more"
-    return f"bars: {words.replace('%', ' %')} intervals of the median"
+    return f"bars: {words.replace('%', ' %')} intervals"
+
+
+def _ends(rows: pl.DataFrame, medians: pl.DataFrame, place: str) -> str:
+    """The ends of the series that the run names first: "9 epochs at n = 16, 15 at n = 256"."""
+    first = medians.filter(pl.col("series") == rows["series"][0])
+    if len(first) < 2:
+        return "epochs until memorised"
+    texts, places = first["text"], first[place]
+    return f"{texts[0]} epochs at {places[0]}, {texts[-1]} at {places[-1]}"
 
 
 def _subtitle(medians: pl.DataFrame, *more: str) -> str:
@@ -114,7 +125,7 @@ def entropy_figures(data: StudyData) -> list[Figure]:
             strings,
             x,
             looks,
-            title=f"{model}: epochs until memorised, by entropy",
+            title=f"{model}: {_ends(group, medians, 'at')}",
             subtitle=_subtitle(medians, f"n = {n}"),
         )
         if chart is not None:
@@ -128,17 +139,20 @@ def length_figures(data: StudyData) -> list[Figure]:
     rows = phase_rows(data, "length", "untrained")
     if rows is None:
         return []
+    init = pl.col("init").replace("random", "untrained")
+    series = pl.format("{} ({})", pl.col("model"), init)
+    if rows["letters"].n_unique() > 1:
+        series = pl.format("{}, ℓ = {}", series, pl.col("letters"))
     rows = rows.unique(["training", "string"], keep="first", maintain_order=True).with_columns(
-        at=pl.format("n = {}", pl.col("n"))
+        at=pl.format("n = {}", pl.col("n")), series=series
     )
     if rows["n"].n_unique() < 2:
         return []
-    inits = dict(rows.select("model", "init").unique(maintain_order=True).iter_rows())
-    words = {m: f"{m} ({'untrained' if i == 'random' else i})" for m, i in inits.items()}
-    rows = rows.with_columns(series=pl.col("model").replace_strict(words, return_dtype=pl.String))
+    inits = dict(rows.select("series", "init").unique(maintain_order=True).iter_rows())
     medians, strings = time_marks(rows, ["series", "n", "at"])
     medians, strings = medians.sort("n"), strings.sort("n")
     lengths = sorted(rows["n"].unique().to_list())
+    sizes = [str(size) for size in rows["letters"].unique().sort()]
     x = alt.X(
         "n:Q",
         title="length of the string, n (tokens, logarithmic)",
@@ -160,9 +174,9 @@ def length_figures(data: StudyData) -> list[Figure]:
         medians,
         strings,
         x,
-        init_looks({words[m]: i for m, i in inits.items()}),
-        title="Epochs until memorised, by length",
-        subtitle=_subtitle(medians, f"ℓ = {rows['letters'][0]}"),
+        init_looks(inits),
+        title=f"{rows['model'][0]}: {_ends(rows, medians, 'at')}",
+        subtitle=_subtitle(medians, f"ℓ = {', '.join(sizes)}"),
         reference=lambda y: reference_layers(points, x, y),
         reference_top=float(points["epoch"].max() or 0),  # type: ignore[arg-type]
         height=300,
@@ -202,11 +216,15 @@ def size_figures(data: StudyData) -> list[Figure]:
     rows = phase_rows(data, "size")
     if rows is None:
         return []
-    rows = rows.with_columns(series=pl.col("ladder"), at=pl.col("model"))
-    medians, strings = time_marks(rows, ["series", "parameters", "at"])
-    medians, strings = medians.sort("parameters"), strings.sort("parameters")
     sizes = sorted(rows["parameters"].unique().to_list())
     labels = {size: short_count(size) for size in sizes}
+    rows = rows.with_columns(
+        series=pl.col("ladder"),
+        at=pl.col("model"),
+        size=pl.col("parameters").replace_strict(labels, return_dtype=pl.String),
+    )
+    medians, strings = time_marks(rows, ["series", "parameters", "at", "size"])
+    medians, strings = medians.sort("parameters"), strings.sort("parameters")
     expression = "'' + datum.value"
     for size, words in labels.items():
         expression = f"datum.value == {size} ? '{words}' : {expression}"
@@ -221,7 +239,7 @@ def size_figures(data: StudyData) -> list[Figure]:
         strings,
         x,
         cycled_looks(rows["series"].unique(maintain_order=True).to_list()),
-        title="Epochs until memorised, by model size",
+        title=f"{rows['series'][0]}: {_ends(rows, medians, 'size')}",
         subtitle=_subtitle(medians, f"ℓ = {rows['letters'][0]}, n = {rows['n'][0]}"),
     )
     if chart is None:
@@ -316,7 +334,7 @@ def checkpoint_figures(data: StudyData) -> list[Figure]:
             strings,
             x,
             [Look("this run", "chart-texts")],
-            title="Epochs until memorised, along pretraining",
+            title=f"Pretraining: {_ends(rows, medians, 'at')}",
             subtitle=_subtitle(medians, f"ℓ = {rows['letters'][0]}, n = {rows['n'][0]}"),
             reference=(lambda y: reference_layers(points, x, y)) if logs else None,
             reference_top=float(points["epoch"].max() or 0),  # type: ignore[arg-type]

@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from itertools import chain, repeat
 
 import polars as pl
 
 from byrote.report.figures import Figure
 from byrote.report.page import Block, Cell, ChartBlock, ProseBlock, Section, TableBlock
 from byrote.report.study import StudyData, verdict_facts
-from byrote.studies.dynamics.charts import CENSORED_NOTE, phase_rows, short_count, table, time_marks
+from byrote.studies.dynamics.charts import phase_rows, table
+from byrote.studies.dynamics.charts_times import CENSORED_NOTE, short_count, time_marks
 from byrote.studies.dynamics.config import DynamicsConfig
 from byrote.studies.dynamics.figures_context import CONDITION_LOOKS, context_figures, context_rows
 from byrote.studies.dynamics.figures_phases import (
@@ -91,17 +93,20 @@ def _charts(figures: Sequence[Figure], reading: str) -> ChartBlock | None:
 
 
 def _phases(data: StudyData) -> Section | None:
-    blocks: list[Block | None] = [
-        _charts(
-            figures,
+    readings = chain(
+        (
             "One line an alphabet size, darker with more letters. Dashed: what guessing without "
             "the prefix gives, that is ln ℓ for loss and entropy and the share of the commonest "
             "letter for accuracy. A square marks the end of guessing, a circle memorisation (each "
             "the median over strings, set on the mean curve), a triangle strings that were not "
             "memorised. A string that ended early because it was memorised is held at its last "
             "value until the last one ends.",
-        )
-        for _, figures in phase_figures(data)
+        ),
+        repeat("Read as above."),
+    )
+    blocks: list[Block | None] = [
+        _charts(figures, reading)
+        for (_, figures), reading in zip(phase_figures(data), readings, strict=False)
     ]
     blocks.append(_times_table(data))
     return _section(
