@@ -1,4 +1,4 @@
-"""Write the tables of columns in the documentation from the code: `python docs/columns.py`.
+"""Write the documentation's tables of columns and claims from the code: `python docs/columns.py`.
 
 A test compares the pages with what this would write, so they cannot go stale.
 """
@@ -12,6 +12,7 @@ from typing import Any
 
 from byrote.recall import schemas as audit
 from byrote.recall.measures import summary_measures
+from byrote.studies import get_study
 from byrote.studies import schemas as frame
 from byrote.studies.dynamics import schemas as dynamics
 
@@ -20,8 +21,12 @@ DOCS = Path(__file__).parent
 PAGES: dict[str, tuple[ModuleType, ...]] = {
     "run-folder.md": (audit, frame),
     "studies/dynamics-tables.md": (dynamics,),
+    "studies/dynamics.md": (),
 }
 """Page -> modules with `SCHEMAS`, `COLUMNS` and perhaps `ABOUT`, whose tables it describes."""
+
+CLAIMS: dict[str, str] = {"studies/dynamics.md": "dynamics"}
+"""Page -> study whose claims it lists."""
 
 _TYPES = {
     "String": "string",
@@ -46,7 +51,18 @@ def generated(name: str, page: str) -> str:
             page = _between(name, page, f"columns: {table}", text)
     if audit in PAGES[name]:
         page = _between(name, page, "measures", _measures())
+    if name in CLAIMS:
+        page = _between(name, page, "claims", _claims(CLAIMS[name]))
     return page
+
+
+def _claims(study: str) -> str:
+    lines = ["| claim | statement | published | measured here |", "|---|---|---|---|"]
+    for claim in get_study(study).claims:
+        statement = f"{claim.statement} ({claim.section}) [{claim.provenance}]"
+        cells = (f"`{claim.id}`", statement, claim.published, claim.measured)
+        lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
+    return "\n".join(lines)
 
 
 def _between(name: str, page: str, marker: str, text: str) -> str:
