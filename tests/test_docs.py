@@ -11,16 +11,25 @@ import pytest
 
 from byrote.audit import AuditConfig
 from byrote.cli import build_app
+from byrote.exposure import OBJECTIVES, PARTS, SCHEDULES, ExposureConfig
 from byrote.models import BUNDLED, RANDOM_FAMILIES
-from byrote.recall import COLUMNS
-from byrote.recall.schemas import SCHEMAS
+from byrote.recall import CONTEXT_CONDITIONS
+from byrote.studies import STUDIES, get_study
+from byrote.studies.claims import PROVENANCE
 from byrote.texts import CONTROLS, CORPORA, FORMATS
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
+COLUMNS = runpy.run_path(str(DOCS / "columns.py"))
+TABLES = [
+    (page, module, table)
+    for page, modules in COLUMNS["PAGES"].items()
+    for module in modules
+    for table in module.SCHEMAS
+]
 PAGES = sorted([ROOT / "README.md", *DOCS.rglob("*.md")])
 EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
-PUBLIC = ("audit", "models", "recall", "report", "runs", "texts")
+PUBLIC = ("audit", "exposure", "models", "recall", "report", "runs", "studies", "texts")
 
 _LINK = re.compile(r"\]\(([^)#\s]+)[^)]*\)")
 _PYTHON = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -30,19 +39,27 @@ def _name(path):
     return str(path.relative_to(ROOT))
 
 
-@pytest.mark.parametrize("table", SCHEMAS)
-def test_each_column_is_described(table):
-    page = (DOCS / "run-folder.md").read_text(encoding="utf-8")
-    section = page.split(f"<!-- columns: {table} -->")[1].split("<!-- end")[0]
-    for column in SCHEMAS[table]:
+@pytest.mark.parametrize(("page", "module", "table"), TABLES, ids=lambda x: str(x).split("'")[0])
+def test_each_column_is_described(page, module, table):
+    text = (DOCS / page).read_text(encoding="utf-8")
+    section = text.split(f"<!-- columns: {table} -->")[1].split("<!-- end")[0]
+    for column in module.SCHEMAS[table]:
         assert f"| `{column}` |" in section
-        assert COLUMNS[f"{table}.{column}"].split("|")[0] in section
+        assert module.COLUMNS[f"{table}.{column}"].split("|")[0] in section
+    assert len(module.COLUMNS) == sum(map(len, module.SCHEMAS.values()))
 
 
-def test_generated_tables_are_current():
-    page = (DOCS / "run-folder.md").read_text(encoding="utf-8")
-    write = runpy.run_path(str(DOCS / "columns.py"))["generated"]
-    assert write(page) == page, "run `python docs/columns.py`"
+@pytest.mark.parametrize("page", COLUMNS["PAGES"])
+def test_generated_tables_are_current(page):
+    text = (DOCS / page).read_text(encoding="utf-8")
+    assert COLUMNS["generated"](page, text) == text, "run `python docs/columns.py`"
+
+
+@pytest.mark.parametrize("study", STUDIES)
+def test_each_claim_and_preset_has_its_place(study):
+    page = (DOCS / "studies" / f"{study}.md").read_text(encoding="utf-8")
+    names = [claim.id for claim in get_study(study).claims] + list(get_study(study).presets)
+    assert [name for name in names if f"`{name}`" not in page] == []
 
 
 @pytest.mark.parametrize("field", [field.name for field in fields(AuditConfig)])
@@ -60,6 +77,13 @@ def test_each_option_is_described(field):
         ("models.md", [f"`bundled:{name}`" for name in BUNDLED]),
         ("models.md", [model.install for model in BUNDLED.values()]),
         ("models.md", [f"`{family}`" for family in RANDOM_FAMILIES]),
+        ("exposure.md", [f"`{objective}`" for objective in OBJECTIVES]),
+        ("exposure.md", [f"`{schedule}`" for schedule in SCHEDULES]),
+        ("exposure.md", [f"`{part}`" for part in PARTS]),
+        ("exposure.md", [f"`{field.name}`" for field in fields(ExposureConfig)]),
+        ("exposure.md", [f"`{condition}`" for condition in CONTEXT_CONDITIONS]),
+        ("studies.md", [f"| {letter} |" for letter in PROVENANCE]),
+        ("studies.md", [f"studies/{study}.md" for study in STUDIES]),
         ("api.md", [f"::: byrote.{package}\n" for package in PUBLIC]),
     ],
 )
