@@ -7,6 +7,7 @@ from byrote.studies.dynamics.config import DynamicsConfig, check
 from byrote.studies.dynamics.notes import notes
 from byrote.studies.dynamics.plan import cells
 from byrote.studies.dynamics.presets import PRESETS
+from byrote.studies.dynamics.sections import facts, sections
 
 __all__ = ["STUDY"]
 
@@ -24,4 +25,6 @@ STUDY = Study(
     analyse=analyse,
     claims=CLAIMS,
     notes=notes,
+    sections=sections,
+    facts=facts,
 )
