@@ -126,21 +126,21 @@ def alphabet_looks(sizes: Sequence[int]) -> dict[int, Look]:
     return dict(zip(ordered, ordered_looks([f"ℓ = {size}" for size in ordered]), strict=True))
 
 
-def looks_of(looks: Sequence[Look], kind: str, *, marks: bool = False, **options: Any) -> Any:
+def looks_of(looks: Sequence[Look], kind: str, *, marks: bool = False) -> Any:
     """The encoding of a condition as colour, shape or dash.
 
     Args:
         looks: The conditions, in the order of the legend.
         kind: "color", "shape" or "dash".
         marks: Whether the legend shows marks (colour and shape), not lines (colour and dash).
-        options: Of the legend.
     """
     field = "series:N"
     names = [look.name for look in looks]
+    # Without a stroke, the dash of the lines does not fray the outline of the marks.
     marked = {"symbolType": alt.Undefined, "symbolSize": 85, "symbolStrokeWidth": 0}
     key = None
-    if len(looks) > 1 and not (marks and kind == "dash"):
-        key = legend(**{**(marked if marks else {}), **options})
+    if len(looks) > 1:
+        key = legend(columns=_columns(names), **(marked if marks else {}))
     if kind == "color":
         colours = [LIGHT[look.colour] for look in looks]
         scale = alt.Scale(domain=names, range=colours)
@@ -152,6 +152,14 @@ def looks_of(looks: Sequence[Look], kind: str, *, marks: bool = False, **options
     dashes = [list(look.dash) for look in looks]
     scale = alt.Scale(domain=names, range=dashes)
     return alt.StrokeDash(field, sort=names, scale=scale, legend=key)
+
+
+def _columns(names: Sequence[str]) -> int:
+    """How many legend entries fit beside each other."""
+    longest = sorted(len(name) for name in names)[-2:]
+    if longest[-1] <= 9:
+        return 5
+    return 2 if sum(longest) <= 50 else 1
 
 
 def table(data: StudyData, name: str) -> pl.DataFrame | None:
@@ -233,7 +241,7 @@ def training_curves(
     subtitle: str = "",
     levels: pl.DataFrame | None = None,
     marks: pl.DataFrame | None = None,
-    points: Sequence[str] = (),
+    each: pl.DataFrame | None = None,
     height: int = _SMALL_HEIGHT,
 ) -> alt.LayerChart | None:
     """Curves over epochs with a band from the lowest to the highest string.
@@ -247,24 +255,26 @@ def training_curves(
         levels: Dashed horizontal levels: `series`, `value`.
         marks: Marks on the curves: `series`, `epoch`, `value`, `mark` (what it says), `sign`
             (shape).
-        points: Series whose points are shown, because they are few.
+        each: Further series, measured now and then: a thin line with points for each string;
+            `series`, `string`, `epoch`, `value`.
         height: Of the plotting area.
     """
     if curves.is_empty():
         return None
     names = set(curves["series"].to_list())
+    if each is not None:
+        names |= set(each["series"].to_list())
     looks = [look for look in looks if look.name in names]
     x = epoch_axis(float(curves["epoch"].max()))  # type: ignore[arg-type]
-    colour = looks_of(looks, "color", columns=5)
+    colour = looks_of(looks, "color")
     dashed = len({look.dash for look in looks}) > 1
-    dash = looks_of(looks, "dash", columns=5)
+    dash = looks_of(looks, "dash")
     base = alt.Chart(plain(curves)).encode(x=x, color=colour)
     band = base.mark_area(opacity=0.16, aria=False).encode(y=renamed(y, "low:Q"), y2="high:Q")
     line = base.mark_line(strokeWidth=2.2, aria=False).encode(y=y)
     if dashed:
         line = line.encode(strokeDash=dash)
     every = max(1, math.ceil(curves["epoch"].n_unique() / _TOOLTIPS))
-    shown = pl.col("series").is_in(list(points))
     tooltip = [
         alt.Tooltip("series:N", title="of"),
         alt.Tooltip("epoch:Q", title="epoch"),
@@ -272,16 +282,11 @@ def training_curves(
         alt.Tooltip("low:Q", title="lowest string", format=".3~f"),
         alt.Tooltip("high:Q", title="highest string", format=".3~f"),
     ]
-    spots = [
-        alt.Chart(plain(rows))
-        .mark_point(filled=True, size=55, opacity=opacity, aria=False)
+    spot = (
+        alt.Chart(plain(curves.filter(pl.col("epoch") % every == 0)))
+        .mark_point(filled=True, size=55, opacity=0, aria=False)
         .encode(x=x, y=y, color=colour, tooltip=tooltip)
-        for rows, opacity in (
-            (curves.filter(~shown & (pl.col("epoch") % every == 0)), 0),
-            (curves.filter(shown), 1),
-        )
-        if not rows.is_empty()
-    ]
+    )
     layers: list[Any] = [band]
     if levels is not None and not levels.is_empty():
         layers.append(
@@ -289,7 +294,19 @@ def training_curves(
             .mark_rule(strokeDash=[3, 3], strokeWidth=1.3, aria=False)
             .encode(y=y, color=colour)
         )
-    layers += [line, *spots]
+    layers += [line, spot]
+    if each is not None and not each.is_empty():
+        singles = alt.Chart(plain(each)).encode(x=x, y=y, color=colour, detail="string:N")
+        layers.append(singles.mark_line(strokeWidth=1.3, aria=False).encode(strokeDash=dash))
+        layers.append(
+            singles.mark_point(filled=True, size=45, opacity=1, aria=False).encode(
+                tooltip=[
+                    alt.Tooltip("series:N", title="of"),
+                    alt.Tooltip("epoch:Q", title="epoch"),
+                    alt.Tooltip("value:Q", title="mean", format=".3~f"),
+                ]
+            )
+        )
     if marks is not None and not marks.is_empty():
         layers.append(_curve_marks(marks, x, y, colour))
     return styled(layered(*layers), title, subtitle, height=height)
@@ -298,9 +315,7 @@ def training_curves(
 def _curve_marks(marks: pl.DataFrame, x: alt.X, y: alt.Y, colour: Any) -> alt.Chart:
     signs = dict(zip(marks["mark"].to_list(), marks["sign"].to_list(), strict=True))
     scale = alt.Scale(domain=list(signs), range=list(signs.values()))
-    key = legend(
-        orient="bottom", symbolType=alt.Undefined, symbolSize=85, columns=2, labelLimit=260
-    )
+    key = legend(orient="bottom", symbolType=alt.Undefined, symbolSize=85, columns=2)
     return (
         alt.Chart(plain(marks))
         .mark_point(filled=False, size=75, strokeWidth=2, opacity=1, aria=False)

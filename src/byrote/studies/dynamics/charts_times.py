@@ -120,13 +120,14 @@ def times_chart(
     value: Any = (alt.Y if upright else alt.X)("epoch:Q", title=epochs, scale=scale, axis=axis)
     colour = looks_of(looks, "color", marks=True)
     shape = looks_of(looks, "shape", marks=True)
-    where = {"x": place, "y": value} if upright else {"y": place, "x": value}
-    low = {("y" if upright else "x"): renamed(value, "low:Q")}
-    high = {("y2" if upright else "x2"): "high:Q"}
+    where: dict[str, Any] = {"x": place, "y": value} if upright else {"y": place, "x": value}
+    low: dict[str, Any] = {("y" if upright else "x"): renamed(value, "low:Q")}
+    high: dict[str, Any] = {("y2" if upright else "x2"): "high:Q"}
     if "joined" not in medians.columns:
         medians = medians.with_columns(joined=pl.lit(False))
-    base = alt.Chart(plain(medians.filter(~pl.col("joined"))))
-    lines = alt.Chart(plain(medians.filter(pl.col("reached"))))
+    marked = medians.filter(~pl.col("joined"))
+    reached = pl.col("reached")
+    base = alt.Chart(plain(marked))
     rule = base.mark_rule(strokeWidth=2, opacity=0.55, aria=False).encode(
         color=colour, **{**where, **low}, **high
     )
@@ -139,36 +140,37 @@ def times_chart(
         alt.Tooltip("strings:Q", title="strings"),
         alt.Tooltip("censored:Q", title="not memorised"),
     ]
-    dots = alt.Chart(plain(strings))
     layers: list[Any] = [] if reference is None else list(reference(value))
     layers.append(rule)
-    layers.append(
-        dots.transform_filter("datum.reached")
-        .mark_point(filled=True, size=16, opacity=0.75, aria=False)
-        .encode(color=colour, **where)
-    )
-    layers.append(
-        dots.transform_filter("!datum.reached")
-        .mark_point(filled=False, shape="triangle-up", size=36, strokeWidth=1.2, aria=False)
-        .encode(color=colour, **where)
-    )
-    if line:
-        dash = looks_of(looks, "dash", marks=True)
-        layers.append(
-            lines.mark_line(strokeWidth=1.8, aria=False).encode(
-                color=colour, strokeDash=dash, **where
+    for rows, size in ((strings, 16), (marked, 85)):
+        if rows is marked and line:
+            dash = looks_of(looks, "dash", marks=True)
+            joined = alt.Chart(plain(medians.filter(reached)))
+            layers.append(
+                joined.mark_line(strokeWidth=1.8, aria=False).encode(
+                    color=colour, strokeDash=dash, **where
+                )
             )
-        )
-    layers.append(
-        base.transform_filter("datum.reached")
-        .mark_point(filled=True, size=85, opacity=1, aria=False)
-        .encode(color=colour, shape=shape, tooltip=tooltip, **where)
-    )
-    layers.append(
-        base.transform_filter("!datum.reached")
-        .mark_point(filled=False, shape="triangle-up", size=130, strokeWidth=2.2, aria=False)
-        .encode(color=colour, tooltip=tooltip, **where)
-    )
+        large: dict[str, Any] = {"tooltip": tooltip} if rows is marked else {}
+        known, never = rows.filter(reached), rows.filter(~reached)
+        if not known.is_empty():
+            layers.append(
+                alt.Chart(plain(known))
+                .mark_point(filled=True, size=size, opacity=1, aria=False)
+                .encode(color=colour, **where, **(large and {**large, "shape": shape}))
+            )
+        if not never.is_empty():
+            layers.append(
+                alt.Chart(plain(never))
+                .mark_point(
+                    filled=False,
+                    shape="triangle-up",
+                    size=1.5 * size,
+                    strokeWidth=2.2 if large else 1.2,
+                    aria=False,
+                )
+                .encode(color=colour, **where, **large)
+            )
     return styled(layered(*layers), title, subtitle, height=height)
 
 
@@ -182,20 +184,26 @@ def reference_layers(points: pl.DataFrame, x: alt.X, y: alt.Y) -> list[Any]:
     """
     grey = LIGHT["chart-muted"]
     tooltip = [alt.Tooltip("name:N", title="of"), alt.Tooltip("epoch:Q", title="epochs")]
+    open_mark: dict[str, Any] = {"color": grey, "filled": False, "strokeWidth": 1.6, "aria": False}
     layers: list[Any] = []
     for (name, sign), rows in points.group_by("name", "sign", maintain_order=True):
         known = alt.Chart(rows.filter("reached")).encode(x=x, y=y)
-        open_mark = {"color": grey, "filled": False, "strokeWidth": 1.6, "aria": False}
+        open_mark: dict[str, Any] = {
+            "color": grey,
+            "filled": False,
+            "strokeWidth": 1.6,
+            "aria": False,
+        }
         layers += [
             known.mark_line(color=grey, strokeDash=[1, 3], strokeWidth=1.4, aria=False),
             known.mark_point(shape=sign, size=55, **open_mark).encode(tooltip=tooltip),
-            alt.Chart(rows.filter(~pl.col("reached")))
-            .mark_point(shape="triangle-up", size=70, **open_mark)
-            .encode(x=x, y=y, tooltip=tooltip),
             alt.Chart(rows.filter("reached").tail(1))
             .mark_text(color=grey, align="right", dx=-2, dy=-11, fontSize=11, aria=False)
             .encode(x=x, y=y, text=alt.value(name)),
         ]
+        if not rows["reached"].all():
+            never = alt.Chart(rows.filter(~pl.col("reached"))).encode(x=x, y=y, tooltip=tooltip)
+            layers.append(never.mark_point(shape="triangle-up", size=70, **open_mark))
     return layers
 
 

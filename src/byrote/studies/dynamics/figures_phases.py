@@ -74,7 +74,8 @@ def phase_figures(data: StudyData) -> list[tuple[str, list[Figure]]]:
             [name for name, *_ in _MEASURES],
         ).join(trainings.with_columns(series), on="training")
         strings = of_model.group_by("training").len()["len"].max()
-        subtitle = f"n = {of_model['n'][0]}; mean of {strings} strings, band: lowest to highest"
+        only = f"ℓ = {of_model['letters'][0]}, " if len(trainings) == 1 else ""
+        subtitle = f"{only}n = {of_model['n'][0]}; mean of {strings} strings, band: all of them"
         for measure, axis, words in _MEASURES:
             chosen = curves.filter(pl.col("measure") == measure)
             levels = _guess_levels(of_model, measure).with_columns(series)
@@ -165,17 +166,17 @@ def control_figures(data: StudyData) -> list[Figure]:
             .agg(pl.col("loss").mean())
             .sort("string", "epoch")
         )
-        parts = [
-            held_curves(rows_, ["loss"]).with_columns(series=pl.lit(look.name))
-            for look, rows_ in zip(looks, (epochs.filter(here), control), strict=True)
-        ]
-        # Held-out strings are measured now and then; between, a line is drawn, not a held value.
-        parts[1] = parts[1].join(control.select("epoch").unique(), on="epoch", how="semi")
-        curves = pl.concat(parts)
-        if parts[1].is_empty() or parts[0].is_empty():
+        if control.is_empty():
             continue
-        top = float(curves["high"].max() or 1)  # type: ignore[arg-type]
-        level = pl.DataFrame({"series": [looks[1].name], "value": [row["entropy_rate"]]})
+        seen, unseen = (look.name for look in looks)
+        curves = held_curves(epochs.filter(here), ["loss"]).with_columns(series=pl.lit(seen))
+        # Strings end at different epochs: their few measurements are not averaged.
+        each = control.filter(pl.col("loss").is_finite()).select(
+            "string", "epoch", series=pl.lit(unseen), value=pl.col("loss").round(4)
+        )
+        tops = [*curves["high"].to_list(), *each["value"].to_list()]
+        top = max(tops, default=1.0)
+        level = pl.DataFrame({"series": [unseen], "value": [row["entropy_rate"]]})
         chart = training_curves(
             curves.select("series", "epoch", "value", "low", "high"),
             looks,
@@ -187,7 +188,7 @@ def control_figures(data: StudyData) -> list[Figure]:
             title=f"{row['model']}, ℓ = {row['letters']}: learned and never-seen strings",
             subtitle=f"n = {row['n']}; dashed: ln ℓ = {row['entropy_rate']:.2f}",
             levels=level,
-            points=(looks[1].name,),
+            each=each,
         )
         if chart is not None:
             name = f"control-{row['training']}"
@@ -227,7 +228,7 @@ def order_figures(data: StudyData) -> list[Figure]:
     labels = frame["label"].to_list()
     x = alt.X(
         "value:Q",
-        title="ρ of position and epoch of memorisation (0: no order)",
+        title="Spearman's ρ",
         scale=alt.Scale(domain=[-1, 1], nice=False),
         axis=alt.Axis(tickCount=5, format="~g"),
     )
@@ -263,7 +264,7 @@ def order_figures(data: StudyData) -> list[Figure]:
     chart = styled(
         chart,
         "Is one end of a string memorised first?",
-        "Spearman's ρ: mean over strings, 95 % t-interval; small: each string",
+        "rank correlation of position and epoch: mean, 95 % t-interval; small: strings",
         height=max(80, 26 * len(labels)),
     )
     return [Figure("order", "order", chart, "rank correlation of position and epoch learned")]
@@ -382,11 +383,9 @@ def _raster(positions: pl.DataFrame, colour: str, row: dict[str, object]) -> alt
         .mark_rect(color=LIGHT["chart-grid"], opacity=0.45, aria=False)
         .encode(x=x, x2="x2:Q", y=y, y2="y2:Q")
     )
-    # A hair of the same colour closes the seams between rows.
-    ink = LIGHT[colour]
     hits = (
         alt.Chart(cells)
-        .mark_rect(color=ink, stroke=ink, strokeWidth=0.25, aria=False)
+        .mark_rect(color=LIGHT[colour], aria=False)
         .encode(
             x=x,
             x2="x2:Q",
@@ -398,5 +397,8 @@ def _raster(positions: pl.DataFrame, colour: str, row: dict[str, object]) -> alt
     kind = "untrained" if row["init"] == "random" else "pretrained"
     subtitle = f"{kind}, string {int(str(row['string'])) + 1}; coloured: right"
     subtitle += f"; shade: share of {binned} positions" if binned > 1 else ""
+    # Rows of whole pixels leave no seams between them.
+    lines = math.ceil((end - first) / binned)
+    height = lines * max(1, round(260 / lines))
     title = f"{row['model']}: positions recalled, ℓ = {row['letters']}, n = {row['n']}"
-    return styled(layered(ground, hits), title, subtitle, height=260)
+    return styled(layered(ground, hits), title, subtitle, height=height)

@@ -92,7 +92,7 @@ def _losses(rows: pl.DataFrame, model: str, optimiser: str) -> Figure:
             "value": [1.12 * top] * stages,
         }
     )
-    colour = looks_of(looks, "color", columns=5)
+    colour = looks_of(looks, "color")
     line = alt.Chart(plain(means.select("series", "at", "value", "stage", "epoch"))).encode(
         x=x, y=y
     )
@@ -104,7 +104,7 @@ def _losses(rows: pl.DataFrame, model: str, optimiser: str) -> Figure:
         .mark_text(color=LIGHT["chart-muted"], baseline="top", dy=2, fontSize=11, aria=False)
         .encode(x=renamed(x, "middle:Q"), y=y, text="text:N"),
         line.mark_line(strokeWidth=2, aria=False).encode(
-            color=colour, strokeDash=looks_of(looks, "dash", columns=5)
+            color=colour, strokeDash=looks_of(looks, "dash")
         ),
     ]
     chains = rows["chain"].n_unique()
@@ -195,7 +195,7 @@ def _retention(data: StudyData, here: pl.Expr, model: str) -> Figure | None:
             x,
             share_axis("recollection accuracy", top=1.04),
             _looks(frame),
-            _change(frame, "since", f"{model}: recalled", ".0%", "stages after learning"),
+            _change(frame, "since", f"{model}: recalled", ".0%"),
             "mean over chains, 95 % t-interval",
             ".1%",
         ),
@@ -234,7 +234,7 @@ def _text(data: StudyData, here: pl.Expr, model: str) -> Figure | None:
             x,
             y,
             _looks(frame),
-            _change(frame, "done", f"{model}: loss on text", ".2f", "stages"),
+            _change(frame, "done", f"{model}: loss on text", ".2f"),
             "mean over chains, 95 % t-interval",
             ".2f",
         ),
@@ -242,11 +242,11 @@ def _text(data: StudyData, here: pl.Expr, model: str) -> Figure | None:
     )
 
 
-def _change(frame: pl.DataFrame, place: str, what: str, form: str, unit: str) -> str:
+def _change(frame: pl.DataFrame, place: str, what: str, form: str) -> str:
     """The first and the last value of the first series, in words."""
     rows = frame.filter(pl.col("series") == frame["series"][0]).sort(place)
     first, last = (format(rows["value"][i], form).replace("%", " %") for i in (0, -1))
-    return f"{what} {first}, {last} {rows[place][-1]} {unit}"
+    return f"{what} {first}; after {rows[place][-1]} stages {last}"
 
 
 def _whole(numbers: pl.Series) -> alt.Axis:

@@ -239,7 +239,7 @@ def size_figures(data: StudyData) -> list[Figure]:
         strings,
         x,
         cycled_looks(rows["series"].unique(maintain_order=True).to_list()),
-        title=f"{rows['series'][0]}: {_ends(rows, medians, 'size')}",
+        title=f"{rows['series'][0]}: {_ends(rows, medians, 'size')} parameters",
         subtitle=_subtitle(medians, f"ℓ = {rows['letters'][0]}, n = {rows['n'][0]}"),
     )
     if chart is None:
