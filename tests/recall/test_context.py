@@ -1,5 +1,7 @@
 """Local prefix and global context: every condition against its definition, one plain pass a row."""
 
+import copy
+
 import numpy as np
 import polars as pl
 import pytest
@@ -404,9 +406,10 @@ def test_leaves_modes_gradients_and_random_states_alone():
 def test_ordinary_tokens_leave_out_the_special_ones(random_model, byte_tokenizer):
     loaded = random_model("llama", vocab_size=300)
     assert np.array_equal(ordinary_tokens(loaded), np.arange(300))
-    byte_tokenizer.add_special_tokens({"eos_token": "<end>", "bos_token": "a"})
-    special = LoadedModel(loaded.model, byte_tokenizer, "random:llama", None)
-    assert len(byte_tokenizer) == 257
+    tokenizer = copy.deepcopy(byte_tokenizer)  # the fixture serves other tests too
+    tokenizer.add_special_tokens({"eos_token": "<end>", "bos_token": "a"})
+    special = LoadedModel(loaded.model, tokenizer, "random:llama", None)
+    assert len(tokenizer) == 257
     assert np.array_equal(ordinary_tokens(special), np.delete(np.arange(256), ord("a")))
 
 
