@@ -139,7 +139,7 @@ def learn(
     }
     if heldout is not None:
         tables["heldout"] = heldout.table()
-    if looks is not None:
+    if looks is not None and wanted is not None:
         tables["context"] = looks.table()
         tables["ceilings"] = _ceilings(ids, wanted["k"])
     keys = [
