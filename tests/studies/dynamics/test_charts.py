@@ -189,6 +189,7 @@ def test_what_was_not_memorised_stands_at_the_last_epoch_and_is_marked():
 def test_a_median_is_reached_though_one_string_is_not():
     row = time_marks(_strings(10, 12, None, at="x"), ["at"])[0].row(0, named=True)
     assert (row["epoch"], row["reached"], row["high"], row["censored"]) == (12, True, 40, 1)
+    assert row["open"]
 
 
 def test_a_string_that_ended_early_is_held():
@@ -286,17 +287,18 @@ def test_entropy_joins_every_kind_to_the_full_source(laptop):
 
 def test_published_lengths_are_told_apart_from_measured_ones(laptop):
     chart = length_figures(laptop)[0].chart
-    logs = [r for r in _rows(chart) if "authors' logs" in r.get("name", "")]
+    logs = [r for r in _rows(chart) if "authors' logs" in r.get("series", "")]
     assert {r["n"] for r in logs} == {16, 32, 64, 128, 256}
-    untrained = {r["n"]: r["epoch"] for r in logs if "untrained" in r["name"]}
+    untrained = {r["n"]: r["epoch"] for r in logs if "untrained" in r["series"]}
     assert untrained[256] == 85
-    assert not any("series" in r for r in logs)
+    assert not any("strings" in r for r in logs)
 
 
 def test_a_published_length_never_memorised_is_open():
     config = replace(PAPER, strings=1)
     chart = length_figures(study_data(config))[0].chart
-    never = [r for r in _rows(chart) if "sign" in r and not r["reached"]]
+    logs = [r for r in _rows(chart) if "authors' logs" in r.get("series", "")]
+    never = [r for r in logs if not r["reached"]]
     assert {r["n"] for r in never} == {512, 1024}
     assert {r["epoch"] for r in never} == {100}
 

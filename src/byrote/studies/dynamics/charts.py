@@ -270,7 +270,9 @@ def training_curves(
     dashed = len({look.dash for look in looks}) > 1
     dash = looks_of(looks, "dash")
     base = alt.Chart(plain(curves)).encode(x=x, color=colour)
-    band = base.mark_area(opacity=0.16, aria=False).encode(y=renamed(y, "low:Q"), y2="high:Q")
+    band = base.mark_area(opacity=0.16 if len(looks) < 4 else 0.1, aria=False).encode(
+        y=renamed(y, "low:Q"), y2="high:Q"
+    )
     line = base.mark_line(strokeWidth=2.2, aria=False).encode(y=y)
     if dashed:
         line = line.encode(strokeDash=dash)

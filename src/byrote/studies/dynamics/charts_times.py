@@ -7,18 +7,17 @@ it had.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import altair as alt
 import polars as pl
 
 from byrote.recall.phases import times
-from byrote.report.palette import LIGHT
 from byrote.report.plotting import layered, plain, renamed, styled
 from byrote.studies.dynamics.charts import Look, looks_of
 
-__all__ = ["CENSORED_NOTE", "reference_layers", "short_count", "time_marks", "times_chart"]
+__all__ = ["CENSORED_NOTE", "short_count", "time_marks", "times_chart"]
 
 CENSORED_NOTE = "open triangles: not memorised"
 
@@ -36,7 +35,8 @@ def time_marks(
 
     Returns:
         One row a condition (keys, `epoch` the median over strings, `low`, `high`, `reached`,
-        `strings`, `censored`, `confidence`, `text`), and one a string (keys, `epoch`, `reached`).
+        `open` for an interval without an upper end, `strings`, `censored`, `confidence`, `text`),
+        and one a string (keys, `epoch`, `reached`).
         What was not reached stands at the last epoch, with `reached` false.
     """
     columns = [*keys, "epoch", "reached"]
@@ -59,6 +59,7 @@ def time_marks(
                 "low": low,
                 "high": high,
                 "reached": reached,
+                "open": not math.isfinite(ends[2] or 0),
                 "strings": estimate.n,
                 "censored": estimate.censored,
                 "confidence": median.confidence,
@@ -71,6 +72,7 @@ def time_marks(
         "low": pl.Float64,
         "high": pl.Float64,
         "reached": pl.Boolean,
+        "open": pl.Boolean,
         "strings": pl.Int64,
         "censored": pl.Int64,
         "confidence": pl.Float64,
@@ -89,8 +91,7 @@ def times_chart(
     subtitle: str,
     epochs: str = "epochs until memorised (median)",
     line: bool = True,
-    reference: Callable[[alt.Y], Sequence[Any]] | None = None,
-    reference_top: float = 0.0,
+    reference: pl.DataFrame | None = None,
     height: int = 260,
 ) -> alt.LayerChart | None:
     """Epochs until something is reached, by condition: median, interval, and each string.
@@ -105,21 +106,24 @@ def times_chart(
         subtitle: Below it.
         epochs: Title of the axis of epochs.
         line: Join the medians that were reached.
-        reference: Makes layers of published points from the axis of epochs.
-        reference_top: Their largest epoch.
+        reference: Published points: `series`, the field of `place`, `epoch`, `reached`.
         height: Of the plotting area.
     """
     if medians.is_empty():
         return None
     names = set(medians["series"].to_list())
+    most = float(strings["epoch"].max() or 1)  # type: ignore[arg-type]
+    if reference is not None:
+        names |= set(reference["series"].to_list())
+        most = max([most, *reference["epoch"].to_list()])
     looks = [look for look in looks if look.name in names]
-    most = max(float(strings["epoch"].max() or 0), reference_top, 1.0)  # type: ignore[arg-type]
     scale = alt.Scale(domain=[0, 1.06 * most], nice=False)
     upright = isinstance(place, alt.X)
     axis = alt.Axis(format="d", tickCount=6, tickMinStep=1, grid=True)
     value: Any = (alt.Y if upright else alt.X)("epoch:Q", title=epochs, scale=scale, axis=axis)
     colour = looks_of(looks, "color", marks=True)
     shape = looks_of(looks, "shape", marks=True)
+    dash = looks_of(looks, "dash", marks=True)
     where: dict[str, Any] = {"x": place, "y": value} if upright else {"y": place, "x": value}
     low: dict[str, Any] = {("y" if upright else "x"): renamed(value, "low:Q")}
     high: dict[str, Any] = {("y2" if upright else "x2"): "high:Q"}
@@ -140,11 +144,12 @@ def times_chart(
         alt.Tooltip("strings:Q", title="strings"),
         alt.Tooltip("censored:Q", title="not memorised"),
     ]
-    layers: list[Any] = [] if reference is None else list(reference(value))
+    layers: list[Any] = []
+    if reference is not None:
+        layers += _reference_layers(reference, where, colour, shape, dash)
     layers.append(rule)
     for rows, size in ((strings, 16), (marked, 85)):
         if rows is marked and line:
-            dash = looks_of(looks, "dash", marks=True)
             joined = alt.Chart(plain(medians.filter(reached)))
             layers.append(
                 joined.mark_line(strokeWidth=1.8, aria=False).encode(
@@ -174,36 +179,21 @@ def times_chart(
     return styled(layered(*layers), title, subtitle, height=height)
 
 
-def reference_layers(points: pl.DataFrame, x: alt.X, y: alt.Y) -> list[Any]:
-    """Numbers measured by others on another model: grey, open, dotted, named where they end.
-
-    Args:
-        points: `name`, `sign` (shape), the field of `x`, `epoch`, `reached`.
-        x: Horizontal encoding.
-        y: The axis of epochs.
-    """
-    grey = LIGHT["chart-muted"]
-    tooltip = [alt.Tooltip("name:N", title="of"), alt.Tooltip("epoch:Q", title="epochs")]
-    open_mark: dict[str, Any] = {"color": grey, "filled": False, "strokeWidth": 1.6, "aria": False}
-    layers: list[Any] = []
-    for (name, sign), rows in points.group_by("name", "sign", maintain_order=True):
-        known = alt.Chart(rows.filter("reached")).encode(x=x, y=y)
-        open_mark: dict[str, Any] = {
-            "color": grey,
-            "filled": False,
-            "strokeWidth": 1.6,
-            "aria": False,
-        }
-        layers += [
-            known.mark_line(color=grey, strokeDash=[1, 3], strokeWidth=1.4, aria=False),
-            known.mark_point(shape=sign, size=55, **open_mark).encode(tooltip=tooltip),
-            alt.Chart(rows.filter("reached").tail(1))
-            .mark_text(color=grey, align="right", dx=-2, dy=-11, fontSize=11, aria=False)
-            .encode(x=x, y=y, text=alt.value(name)),
-        ]
-        if not rows["reached"].all():
-            never = alt.Chart(rows.filter(~pl.col("reached"))).encode(x=x, y=y, tooltip=tooltip)
-            layers.append(never.mark_point(shape="triangle-up", size=70, **open_mark))
+def _reference_layers(
+    points: pl.DataFrame, where: dict[str, Any], colour: Any, shape: Any, dash: Any
+) -> list[Any]:
+    """Numbers measured by others, on another model: open marks, dotted lines."""
+    tooltip = [alt.Tooltip("series:N", title="of"), alt.Tooltip("epoch:Q", title="epochs")]
+    open_mark: dict[str, Any] = {"filled": False, "strokeWidth": 1.6, "aria": False}
+    known = alt.Chart(points.filter("reached")).encode(color=colour, **where)
+    layers: list[Any] = [
+        known.mark_line(strokeWidth=1.4, aria=False).encode(strokeDash=dash),
+        known.mark_point(size=55, **open_mark).encode(shape=shape, tooltip=tooltip),
+    ]
+    if not points["reached"].all():
+        never = alt.Chart(points.filter(~pl.col("reached"))).encode(color=colour, **where)
+        marks = never.mark_point(shape="triangle-up", size=70, **open_mark)
+        layers.append(marks.encode(tooltip=tooltip))
     return layers
 
 

@@ -153,7 +153,7 @@ def control_figures(data: StudyData) -> list[Figure]:
         return []
     looks = [
         Look("the learned string", "chart-texts"),
-        Look("never-seen strings of the same source", "chart-control-2", "square", (6, 3)),
+        Look("never-seen strings, same source", "chart-control-2", "square", (6, 3)),
     ]
     figures = []
     trainings = rows.select("training", "model", "letters", "n", "entropy_rate")

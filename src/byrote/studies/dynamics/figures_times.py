@@ -23,7 +23,6 @@ from byrote.studies.dynamics.charts import (
 )
 from byrote.studies.dynamics.charts_times import (
     CENSORED_NOTE,
-    reference_layers,
     short_count,
     time_marks,
     times_chart,
@@ -49,6 +48,14 @@ _RUN_B_STEPS = {
     143_000: 22,
 }  # fmt: skip
 _RUN_B_EPOCHS = 100
+_LOGS = {
+    name: Look(name, "chart-muted", shape, (1, 3))
+    for name, shape in (
+        ("Pythia-1B pretrained (authors' logs)", "circle"),
+        ("Pythia-1B untrained (authors' logs)", "diamond"),
+    )
+}
+_STEP_LOG = Look("Pythia-1B, n = 1024 (authors' logs)", "chart-muted", "square", (1, 3))
 _POINTS = 300
 
 _KINDS = {
@@ -161,24 +168,16 @@ def length_figures(data: StudyData) -> list[Figure]:
         ),
         axis=alt.Axis(values=lengths, format="d", grid=False),
     )
-    points = _reference(
-        {
-            "Pythia-1B pretrained (authors' logs)": ("circle", _RUN_B["pretrained"]),
-            "Pythia-1B untrained (authors' logs)": ("diamond", _RUN_B["step 0"]),
-        },
-        "n",
-        lengths[0],
-        lengths[-1],
-    )
+    logs = dict(zip(_LOGS, _RUN_B.values(), strict=True))
+    points = _reference(logs, "n", lengths[0], lengths[-1])
     chart = times_chart(
         medians,
         strings,
         x,
-        init_looks(inits),
+        [*init_looks(inits), *_LOGS.values()],
         title=f"{rows['model'][0]}: {_ends(rows, medians, 'at')}",
         subtitle=_subtitle(medians, f"ℓ = {', '.join(sizes)}"),
-        reference=lambda y: reference_layers(points, x, y),
-        reference_top=float(points["epoch"].max() or 0),  # type: ignore[arg-type]
+        reference=points,
         height=300,
     )
     if chart is None:
@@ -187,23 +186,24 @@ def length_figures(data: StudyData) -> list[Figure]:
 
 
 def _reference(
-    logs: dict[str, tuple[str, dict[int, Any]]], field: str, least: float, most: float
-) -> pl.DataFrame:
+    logs: dict[str, dict[int, Any]], field: str, least: float, most: float
+) -> pl.DataFrame | None:
+    """What the authors' logs say between two places; None for nothing."""
     rows = [
         {
-            "name": name,
-            "sign": sign,
+            "series": name,
             field: at,
             "epoch": float(_RUN_B_EPOCHS if epoch is None else epoch),
             "reached": epoch is not None,
         }
-        for name, (sign, log) in logs.items()
+        for name, log in logs.items()
         for at, epoch in log.items()
         if least <= at <= most
     ]
+    if not rows:
+        return None
     schema = {
-        "name": pl.String,
-        "sign": pl.String,
+        "series": pl.String,
         field: pl.Int64,
         "epoch": pl.Float64,
         "reached": pl.Boolean,
@@ -326,18 +326,15 @@ def checkpoint_figures(data: StudyData) -> list[Figure]:
         medians, strings = time_marks(rows.sort("step"), ["series", "step", "at"])
         # The published steps belong beside a published series only.
         logs: dict[int, Any] = _RUN_B_STEPS if steps[-1] >= 1000 else {}
-        points = _reference(
-            {"Pythia-1B, n = 1024 (authors' logs)": ("circle", logs)}, "step", 0, steps[-1]
-        )
+        points = _reference({_STEP_LOG.name: logs}, "step", 0, steps[-1])
         chart = times_chart(
             medians,
             strings,
             x,
-            [Look("this run", "chart-texts")],
+            [Look("this run", "chart-texts"), _STEP_LOG],
             title=f"Pretraining: {_ends(rows, medians, 'at')}",
             subtitle=_subtitle(medians, f"ℓ = {rows['letters'][0]}, n = {rows['n'][0]}"),
-            reference=(lambda y: reference_layers(points, x, y)) if logs else None,
-            reference_top=float(points["epoch"].max() or 0),  # type: ignore[arg-type]
+            reference=points,
         )
         if chart is not None:
             words = "epochs until memorised by pretraining step"

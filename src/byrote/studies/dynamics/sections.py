@@ -156,9 +156,11 @@ def _time_words(part: dict[str, object]) -> str:
     """The interval of a median; what was not reached is said to be above the last epoch."""
     if part["strings"] == 1:
         return "one string"
-    low, high = part["low"], part["high"]
+    if part["censored"] == part["strings"]:
+        return f"all {part['strings']} never"
+    end = f"over {part['high']:g}" if part["open"] else f"{part['high']:g}"
     missing = f", {part['censored']} never" if part["censored"] else ""
-    return f"{low:g}–{high:g}{missing}"
+    return f"{part['low']:g}–{end}{missing}"
 
 
 def _entropy(data: StudyData) -> Section | None:
@@ -406,8 +408,9 @@ def _control(data: StudyData, config: DynamicsConfig) -> Section | None:
         [
             _charts(
                 control_figures(data),
-                f"Held-out strings are measured every {config.training.heldout_every} epochs, "
-                f"{config.training.heldout} for each learned string.",
+                f"Never-seen strings are measured every {config.training.heldout_every} epochs; a "
+                f"dashed line is the mean of the {config.training.heldout} that go with one "
+                "learned string.",
             )
         ],
     )
@@ -452,7 +455,8 @@ def _partial_table(data: StudyData) -> TableBlock | None:
     )
     lines = [
         [
-            Cell(row["part"], row["model"], heading=True),
+            Cell(row["part"], heading=True),
+            Cell(row["model"]),
             Cell(short_count(row["trained_parameters"]), number=True),
             Cell(row["text"], _time_words(row), number=True),
             Cell(
@@ -468,7 +472,14 @@ def _partial_table(data: StudyData) -> TableBlock | None:
         ]
         for row in medians.join(ends, on=keys, maintain_order="left").iter_rows(named=True)
     ]
-    header = ["part", "parameters", "memorised (epoch)", "loss at the end", "accuracy at the end"]
+    header = [
+        "part",
+        "model",
+        "parameters",
+        "memorised (epoch)",
+        "loss at the end",
+        "accuracy at the end",
+    ]
     caption = "Trained parts: median epoch; mean at the end, lowest and highest string below"
     return TableBlock(caption, header, lines)
 
