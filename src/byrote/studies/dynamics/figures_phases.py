@@ -51,6 +51,8 @@ _NEVER = ("not memorised within its epochs", "triangle-up")
 _MAX_RASTERS = 6
 _RASTER_POSITIONS, _RASTER_EPOCHS = 128, 128
 _LEVELS = 4
+# Measurements of never-seen strings that a chart shows of each.
+_MEASURED = 26
 
 
 def phase_figures(data: StudyData) -> list[tuple[str, list[Figure]]]:
@@ -171,7 +173,12 @@ def control_figures(data: StudyData) -> list[Figure]:
         seen, unseen = (look.name for look in looks)
         curves = held_curves(epochs.filter(here), ["loss"]).with_columns(series=pl.lit(seen))
         # Strings end at different epochs: their few measurements are not averaged.
-        each = control.filter(pl.col("loss").is_finite()).select(
+        measured = control["epoch"].unique().sort()
+        thinned = measured.gather_every(math.ceil(len(measured) / _MEASURED)).to_list()
+        shown = pl.col("epoch").is_in(thinned) | (
+            pl.col("epoch") == pl.col("epoch").max().over("string")
+        )
+        each = control.filter(pl.col("loss").is_finite() & shown).select(
             "string", "epoch", series=pl.lit(unseen), value=pl.col("loss").round(4)
         )
         tops = [*curves["high"].to_list(), *each["value"].to_list()]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import altair as alt
@@ -211,6 +212,14 @@ def _reference(
     return pl.DataFrame(rows, schema=schema)
 
 
+def _tick_names(labels: Mapping[int, str]) -> str:
+    """A Vega expression that names the ticks of an axis."""
+    expression = "'' + datum.value"
+    for value, words in labels.items():
+        expression = f"datum.value == {value} ? '{words}' : {expression}"
+    return expression
+
+
 def size_figures(data: StudyData) -> list[Figure]:
     """E4: epochs until memorised against parameters, a line for each family."""
     rows = phase_rows(data, "size")
@@ -225,14 +234,11 @@ def size_figures(data: StudyData) -> list[Figure]:
     )
     medians, strings = time_marks(rows, ["series", "parameters", "at", "size"])
     medians, strings = medians.sort("parameters"), strings.sort("parameters")
-    expression = "'' + datum.value"
-    for size, words in labels.items():
-        expression = f"datum.value == {size} ? '{words}' : {expression}"
     x = alt.X(
         "parameters:Q",
         title="parameters (logarithmic)",
         scale=alt.Scale(type="log", nice=False, domain=[sizes[0] / 1.3, sizes[-1] * 1.3]),
-        axis=alt.Axis(values=sizes, labelExpr=expression, grid=False),
+        axis=alt.Axis(values=sizes, labelExpr=_tick_names(labels), grid=False),
     )
     chart = times_chart(
         medians,
@@ -318,7 +324,10 @@ def checkpoint_figures(data: StudyData) -> list[Figure]:
     figures = []
     if rows is not None:
         rows = rows.filter(pl.col("step").is_not_null()).with_columns(
-            series=pl.lit("this run"), at=pl.format("step {}", pl.col("step"))
+            series=pl.lit("this run"),
+            at=pl.format(
+                "step {}", pl.col("step").map_elements(short_count, return_dtype=pl.String)
+            ),
         )
     if rows is not None and rows["step"].n_unique() > 1:
         steps = sorted(rows["step"].unique().to_list())
@@ -355,12 +364,13 @@ def checkpoint_figures(data: StudyData) -> list[Figure]:
 
 
 def _step_axis(steps: list[int]) -> alt.X:
+    names = {step: short_count(step) for step in steps}
     smallest = min((s for s in steps if s), default=1)
     return alt.X(
         "step:Q",
         title="pretraining steps before the exposure",
         scale=alt.Scale(type="symlog", constant=smallest / 2, nice=False, padding=12),
-        axis=alt.Axis(values=steps, format="~s", grid=False),
+        axis=alt.Axis(values=steps, labelExpr=_tick_names(names), grid=False),
     )
 
 
