@@ -1,8 +1,9 @@
 """The published findings of 2407.19262 and its surroundings, each with its predicate.
 
 Letters of provenance as in the spec of the study; a claim from the authors' logs [D] on Pythia-1B
-is a finding of theirs, not of the paper. Directional claims are judged by whether the interval over
-strings leaves zero out; a claim about a size by its point value, with the bound named.
+is a finding of theirs, not of the paper. A claim about a direction or a
+size holds or fails where the 95 % interval over strings lies on one side of its bound; where the
+interval crosses it, the claim is not tested.
 """
 
 from __future__ import annotations

@@ -72,10 +72,10 @@ def guess_level(tables: Tables, config: DynamicsConfig) -> Judgement:
     )
     return within(
         _per_string(each, "above"),
-        lambda value: abs(value) <= _LEVEL,
         "loss at the end of guessing less the entropy",
         "nats",
-        f"holds within {_LEVEL} nats",
+        least=-_LEVEL,
+        most=_LEVEL,
     )
 
 
@@ -93,10 +93,10 @@ def two_letters(tables: Tables, config: DynamicsConfig) -> Judgement:
         )
     return within(
         _per_string(two, "last_accuracy"),
-        lambda value: abs(value - 0.96) <= 0.03,
         "accuracy after the last epoch",
         "",
-        "holds within .03 of .96",
+        least=0.93,
+        most=0.99,
     )
 
 
@@ -136,10 +136,9 @@ def length_pretrained(tables: Tables, config: DynamicsConfig) -> Judgement:
     factor, text = _growth(found, int(found["n"].min()), int(found["n"].max()))  # type: ignore[arg-type]
     return within(
         factor,
-        lambda value: value <= _SAME_LENGTH_FACTOR,
         f"factor from {text}",
         "",
-        f"holds up to {_SAME_LENGTH_FACTOR:g}",
+        most=_SAME_LENGTH_FACTOR,
     )
 
 
@@ -172,10 +171,10 @@ def order_pretrained(tables: Tables, config: DynamicsConfig) -> Judgement:
     order = tables["order"].join(found, on=["training", "string"], how="semi")
     return within(
         _per_string(order.drop_nulls("spearman"), "spearman"),
-        lambda value: abs(value) < _NO_ORDER,
         "rank correlation, mean over alphabets",
         "",
-        f"holds within {_NO_ORDER} of 0",
+        least=-_NO_ORDER,
+        most=_NO_ORDER,
     )
 
 

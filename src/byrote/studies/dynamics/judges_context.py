@@ -32,10 +32,9 @@ def local_suffices(tables: Tables, config: DynamicsConfig) -> Judgement:
     full = _accuracy(tables, ("intact",), None)
     return within(
         _differences(matched, full),
-        lambda value: value >= _AS_FULL,
         f"difference at k = {k}",
         "",
-        f"holds from −{-_AS_FULL:g} on",
+        least=_AS_FULL,
     )
 
 

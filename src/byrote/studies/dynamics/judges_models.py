@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import polars as pl
 
-from byrote.studies.claims import Judgement, NotTested, Tables, at_least
+from byrote.studies.claims import Judgement, NotTested, Tables, at_least, decide
 from byrote.studies.dynamics.config import DynamicsConfig
 from byrote.studies.dynamics.reading import (
+    LEAST_STRINGS,
     by_string,
     censored_at_end,
     direction,
@@ -91,10 +92,10 @@ def checkpoints_saturate(tables: Tables, config: DynamicsConfig) -> Judgement:
     low, high = _SATURATED
     return within(
         (wide[str(steps[-1])] / wide[str(steps[-2])].clip(1.0)).to_list(),
-        lambda value: low <= value <= high,
         f"step {steps[-1]} over step {steps[-2]}",
         "",
-        f"holds from {low} to {high}",
+        least=low,
+        most=high,
     )
 
 
@@ -106,13 +107,9 @@ def checkpoints_start(tables: Tables, config: DynamicsConfig) -> Judgement:
     means = ", ".join(f"{step}: {wide[str(step)].mean():.2f}" for step in steps)
     values = wide[str(steps[-1])] - wide[str(lowest)]
     if lowest == steps[-1]:
-        return within(
-            values.to_list(),
-            lambda value: value > 0,
-            f"rise from the lowest step (mean by step {means})",
-            "nats",
-            "holds above 0; the lowest is the last",
-        )
+        at_least(len(values), LEAST_STRINGS, "strings")
+        text = f"no rise: the lowest is the last (mean by step {means})"
+        return decide(False, text, "holds above 0", value=0.0, n=len(values))
     return direction(values, 1, f"rise from step {lowest} (mean by step {means})", "nats", "> 0")
 
 
@@ -122,10 +119,9 @@ def control(tables: Tables, config: DynamicsConfig) -> Judgement:
     each = found.with_columns(below=pl.col("least_loss") - pl.col("entropy_rate"))
     return within(
         _per_string(each, "below"),
-        lambda value: value >= _CONTROL,
         "lowest held-out loss less the entropy rate",
         "nats",
-        f"holds from −{-_CONTROL:g} on",
+        least=_CONTROL,
     )
 
 
@@ -141,10 +137,9 @@ def mlp_suffices(tables: Tables, config: DynamicsConfig) -> Judgement:
     wide = _by_part(tables, ("all", "mlp"))
     return within(
         (wide["mlp"] / wide["all"].clip(1.0)).to_list(),
-        lambda value: value <= _NEARLY_AS_FAST,
         f"factor (median {wide['mlp'].median():g} against {wide['all'].median():g} epochs)",
         "",
-        f"holds up to {_NEARLY_AS_FAST}",
+        most=_NEARLY_AS_FAST,
     )
 
 
@@ -185,10 +180,9 @@ def small_parts(tables: Tables, config: DynamicsConfig) -> Judgement:
     part = str(best["part"][-1])
     return within(
         found.filter(pl.col("part") == part)["last_accuracy"].to_list(),
-        lambda value: value < _NEVER,
         f"accuracy with {part} alone, the best of {', '.join(sorted(set(found['part'])))}",
         "",
-        f"holds below {_NEVER}",
+        most=_NEVER,
     )
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+import math
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -108,26 +109,44 @@ def direction(
 
 def within(
     values: Iterable[float],
-    holds: Callable[[float], bool],
     what: str,
     unit: str,
-    predicate: str,
+    *,
+    least: float = -math.inf,
+    most: float = math.inf,
 ) -> Judgement:
-    """Judge a mean over strings by a bound on its point value; the interval stands beside it.
+    """Judge whether a mean over strings lies within bounds.
 
     Args:
         values: One for each string.
-        holds: From the mean to whether it is as claimed.
         what: What the number is, in words.
         unit: Its unit; may be empty.
-        predicate: What would hold, in words.
+        least: Lower bound.
+        most: Upper bound.
+
+    Returns:
+        Holds where the 95 % t-interval over strings lies within the bounds, fails where it lies
+        outside; where it crosses a bound the strings cannot tell, and it is not tested.
     """
     known = [v for v in values if v is not None and np.isfinite(v)]
     at_least(len(known), LEAST_STRINGS, "strings")
     found = over_strings(known)
     text = f"{what}: {number(found)}{' ' + unit if unit else ''}, {len(known)} strings"
     numbers: dict[str, Any] = {k: found[k] for k in ("value", "low", "high")}
-    return decide(holds(found["value"]), text, predicate, n=len(known), **numbers)
+    predicate = f"holds {_bounds(least, most)}"
+    if least <= found["low"] and found["high"] <= most:
+        return decide(True, text, predicate, n=len(known), **numbers)
+    if found["high"] < least or found["low"] > most:
+        return decide(False, text, predicate, n=len(known), **numbers)
+    why = f"{predicate}; the interval crosses the bound, so that these strings cannot tell"
+    return Judgement("not tested", text, why, n=len(known), **numbers)
+
+
+def _bounds(least: float, most: float) -> str:
+    low, high = (f"{bound:g}".replace("-", "−") for bound in (least, most))
+    if math.isinf(least):
+        return f"up to {high}"
+    return f"from {low} on" if math.isinf(most) else f"from {low} to {high}"
 
 
 def number(found: Mapping[str, float]) -> str:
