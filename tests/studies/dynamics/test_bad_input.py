@@ -10,7 +10,8 @@ from byrote.errors import ByroteError, InputError
 from byrote.runs import Run
 from byrote.studies import run_study
 from byrote.studies.dynamics import STUDY
-from byrote.studies.dynamics.config import DynamicsConfig, ModelConfig, SizeConfig, check
+from byrote.studies.dynamics.checks import check
+from byrote.studies.dynamics.config import DynamicsConfig, ModelConfig, SizeConfig
 from byrote.studies.dynamics.presets import SMOKE
 from tests.studies.dynamics.tiny import MODEL, TINY, run_cell, tiny, works
 

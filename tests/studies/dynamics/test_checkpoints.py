@@ -10,7 +10,7 @@ import pytest
 from byrote.errors import InputError
 from byrote.models import load
 from byrote.studies.dynamics import checkpoints as cell
-from byrote.studies.dynamics.config import check
+from byrote.studies.dynamics.checks import check
 from tests.studies.dynamics import naive
 from tests.studies.dynamics.tiny import run, run_cell, string_of, tiny, works
 

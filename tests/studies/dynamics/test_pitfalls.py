@@ -19,7 +19,8 @@ from byrote.models import load
 from byrote.recall.oracles import kgram_ceiling
 from byrote.studies.config import override
 from byrote.studies.dynamics import STUDY, trainings
-from byrote.studies.dynamics.config import ModelConfig, check
+from byrote.studies.dynamics.checks import check
+from byrote.studies.dynamics.config import ModelConfig
 from byrote.studies.dynamics.measuring import StringMeter
 from byrote.studies.dynamics.presets import PRESETS
 from byrote.studies.dynamics.setup import make_alphabet

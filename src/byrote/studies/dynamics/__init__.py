@@ -2,8 +2,9 @@
 
 from byrote.studies.base import Paper, Study
 from byrote.studies.dynamics.analysis import analyse
+from byrote.studies.dynamics.checks import check
 from byrote.studies.dynamics.claims import CLAIMS
-from byrote.studies.dynamics.config import DynamicsConfig, check
+from byrote.studies.dynamics.config import DynamicsConfig
 from byrote.studies.dynamics.notes import notes
 from byrote.studies.dynamics.plan import cells
 from byrote.studies.dynamics.presets import PRESETS
