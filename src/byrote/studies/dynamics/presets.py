@@ -29,7 +29,7 @@ def _ladder_model(width: int, layers: int = 4) -> ModelConfig:
     """A Llama to be trained from scratch on a small vocabulary."""
     source = (
         f"random:llama?hidden_size={width}&num_hidden_layers={layers}&num_attention_heads=4"
-        f"&intermediate_size={4 * width}&vocab_size=512&max_position_embeddings=256"
+        f"&intermediate_size={4 * width}&vocab_size=512&max_position_embeddings=256&bos_token_id=0"
     )
     return ModelConfig(source, init="random", lr=1e-3)
 
@@ -76,7 +76,7 @@ LAPTOP = DynamicsConfig(
         "llama-512": _ladder_model(512),
     },
     strings=3,
-    training=TrainingConfig(epochs=60, stop_loss=0.05, heldout=2, heldout_every=20),
+    training=TrainingConfig(epochs=60, stop_loss=0.05, heldout=2, heldout_every=10),
     phases=PhasesConfig(models=("smollm2-135m",), only={"gemma3-270m": (26,)}, n=128),
     entropy=EntropyConfig(models=("smollm2-135m",), like=(2, 4, 13), n=128),
     length=LengthConfig(models=("smollm2-135m",), lengths=(16, 32, 64, 128, 256)),
