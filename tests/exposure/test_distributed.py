@@ -65,3 +65,13 @@ def test_one_process_continues_what_two_began(alone, together):
     continued = run(folder, seed=0, checkpoint_every=1)
     np.testing.assert_array_equal(continued["weights"], main["weights"])
     np.testing.assert_allclose(continued["row_loss"], alone["row_loss"], rtol=1e-4)
+
+
+def test_the_masks_of_dropout_are_the_same_in_two_processes(tmp_path):
+    """The processes' batches differ from the lone one's in size, in width and in what they hold."""
+    options = {"dropout": "model", "batch_size": 5, "accumulation": 1, "epochs": 2}
+    lone = run(tmp_path / "lone", seed=0, **options)
+    main, _ = spawn(tmp_path / "together", **options)
+    np.testing.assert_allclose(main["weights"], lone["weights"], rtol=1e-3, atol=1e-5)
+    without = run(tmp_path / "without", seed=0, **{**options, "dropout": "off"})
+    assert np.abs(lone["weights"] - without["weights"]).max() > 1e-3

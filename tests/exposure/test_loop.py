@@ -5,9 +5,12 @@ import math
 import numpy as np
 import pytest
 import torch
+from torch.nn import functional
 
 from byrote.errors import InputError
 from byrote.exposure import (
+    IGNORED,
+    OBJECTIVES,
     DivergedError,
     ExposureConfig,
     Observer,
@@ -33,6 +36,16 @@ class Witness(Observer):
 
     def on_step(self, view):
         self.calls.append(("step", view.epoch, view.step))
+
+
+class Norms(Observer):
+    """Keeps the norms of the gradients."""
+
+    def __init__(self):
+        self.found = []
+
+    def on_step(self, view):
+        self.found.append(view.grad_norm)
 
 
 def means(view):
@@ -139,6 +152,55 @@ def test_eight_batches_of_one_are_one_batch_of_eight(fresh, strings, family):
     for losses, rows in results[1:]:
         np.testing.assert_allclose(losses, results[0][0], rtol=1e-4)
         np.testing.assert_allclose(rows, results[0][1], rtol=1e-3)
+
+
+def test_the_masks_of_dropout_do_not_depend_on_the_batch(fresh, strings):
+    """Neither on its size, nor on how wide its longest sequence makes it."""
+    sequences, results, rows = strings(length=[12, 9, 5, 12, 3, 7]), [], []
+    for batch_size, accumulation in ((1, 6), (6, 1), (4, 2)):
+        loaded, recorder = fresh("gpt2"), Recorder(means)
+        config = ExposureConfig(
+            epochs=3, lr=1e-2, batch_size=batch_size, accumulation=accumulation, dropout="model"
+        )
+        results.append(expose(loaded, sequences, config, observers=[recorder]).losses)
+        rows.append(recorder.arrays()["loss"])
+    for losses, found in zip(results[1:], rows[1:], strict=True):
+        np.testing.assert_allclose(losses, results[0], rtol=1e-4)
+        np.testing.assert_allclose(found, rows[0], rtol=1e-3)
+
+
+def every_second(logits, batch):
+    """An objective that learns from fewer tokens than are asked for, and from few in some rows."""
+    labels = batch.labels.clone()
+    labels[batch.input_ids % 2 == 0] = IGNORED
+    loss = functional.cross_entropy(
+        logits.flatten(0, 1), labels.flatten(), ignore_index=IGNORED, reduction="sum"
+    )
+    return loss, int((labels != IGNORED).sum())
+
+
+def test_an_objective_with_fewer_targets_is_a_mean_over_those(fresh, strings, monkeypatch):
+    """The gradient of a step is that of the mean over all its targets, however they are spread."""
+    monkeypatch.setitem(OBJECTIVES, "every-second", f"{__name__}:every_second")
+    sequences = strings(length=[12, 9, 5, 12])
+    batch = sequences.batch(np.arange(4))
+    plain = fresh()
+    total, count = every_second(plain.model(input_ids=batch.input_ids).logits, batch)
+    assert 0 < count < sequences.targets()
+    (total / count).backward()
+    wanted = torch.cat([p.grad.flatten() for p in plain.model.parameters()])
+    for batch_size, accumulation in ((4, 1), (1, 4), (3, 2)):
+        config = ExposureConfig(
+            epochs=1,
+            batch_size=batch_size,
+            accumulation=accumulation,
+            clip=math.inf,
+            objective="every-second",
+        )
+        norms = Norms()
+        result = expose(fresh(), sequences, config, observers=[norms])
+        assert norms.found == [pytest.approx(float(wanted.norm()), rel=1e-4)]
+        assert result.losses[0] == pytest.approx(float((total / count).detach()), rel=1e-5)
 
 
 def test_the_same_seed_gives_the_same_bits_and_another_order_another_result(fresh, strings):

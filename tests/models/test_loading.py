@@ -10,6 +10,7 @@ from transformers import PreTrainedTokenizerFast
 
 from byrote.errors import InputError
 from byrote.models import hash_weights, load
+from byrote.models.loading import _device
 
 
 @pytest.fixture
@@ -157,6 +158,27 @@ def test_code_of_the_model_does_not_run_unasked(folder):
 def test_a_device_or_dtype_that_cannot_be_used_is_named(options, match):
     with pytest.raises(InputError, match=match):
         load("random:gpt2", **options)
+
+
+@pytest.mark.parametrize(
+    ("rank", "gpus", "device"),
+    [(None, 4, "cuda"), ("2", 4, "cuda:2"), ("0", 2, "cuda:0"), ("3", 1, "cuda")],
+)
+def test_each_process_of_a_launcher_takes_its_own_gpu(monkeypatch, rank, gpus, device):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: gpus)
+    monkeypatch.delenv("LOCAL_RANK", raising=False)
+    if rank is not None:
+        monkeypatch.setenv("LOCAL_RANK", rank)
+    assert _device("auto") == torch.device(device)
+
+
+def test_more_processes_than_gpus_are_refused(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setenv("LOCAL_RANK", "2")
+    with pytest.raises(InputError, match=r"Process 2 .* there are 2"):
+        _device("auto")
 
 
 def test_an_unreachable_hub_is_one_message(monkeypatch):

@@ -48,7 +48,8 @@ class ExposureConfig:
         batch_size: Sequences that go through the model together.
         accumulation: Batches whose gradients make one step.
         shuffle: Whether each epoch has an order of its own, drawn from the seed.
-        dropout: `off` trains in evaluation mode; `model` keeps the model's own dropout on.
+        dropout: `off` trains in evaluation mode; `model` keeps the model's own dropout on, and
+            learns from a batch's sequences one by one, so that no mask depends on the batch.
         trainable: Which parameters learn, see `byrote.exposure.select`.
         precision: `float32`, or `bf16`: products in bfloat16, weights and optimiser in float32.
         seed: Of the order and of dropout.

@@ -133,15 +133,28 @@ class Course:
             indices = mine[start : start + self.config.batch_size]
             yield self.sequences.batch(indices, self.device)
 
+    def _shown(self, chosen: np.ndarray) -> Iterator[Batch]:
+        """The batches to learn from; under dropout one sequence each, measured without it before.
+
+        A mask then belongs to a sequence and a step, not to a place in a batch of some width, and
+        the result does not depend on how a step is split into batches and processes.
+        """
+        for batch in self._batches(chosen):
+            if not self.dropout:
+                yield batch
+                continue
+            with torch.no_grad():
+                self._forward(batch, observe=True)
+            for index in batch.indices:
+                yield self.sequences.batch(np.array([index]), self.device)
+
     def _step(self, chosen: np.ndarray) -> tuple[float, int]:
         """Show some sequences and learn from them; give the sum of losses and the targets."""
         expected = self.sequences.targets(chosen)
-        alone = self.processes.count == 1 and len(chosen) <= self.config.batch_size
+        together = 1 if self.dropout else self.config.batch_size
+        alone = self.processes.count == 1 and len(chosen) <= together
         sums = [0.0, 0.0]
-        for batch in self._batches(chosen):
-            if self.dropout:
-                with torch.no_grad():
-                    self._forward(batch, observe=True)
+        for batch in self._shown(chosen):
             loss, count = self._forward(batch, observe=not self.dropout, training=True)
             value = float(loss.detach())
             if math.isfinite(value) and count:
@@ -222,12 +235,11 @@ class Course:
         if not on:
             yield
             return
-        first = str(batch.indices[0])
+        (index,) = batch.indices
+        seed = derive_seed(self.config.seed, "dropout", str(self.step), str(index))
         self.model.train()
         try:
-            with seeded(
-                derive_seed(self.config.seed, "dropout", str(self.step), first), self.device
-            ):
+            with seeded(seed, self.device):
                 yield
         finally:
             self.model.eval()

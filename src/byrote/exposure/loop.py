@@ -67,11 +67,13 @@ def expose(
     sequence is shown for the (e + 1)-th time, so it costs no pass of its own; one evaluating pass
     follows the last step. There are therefore epochs + 1 points. With several steps in an epoch a
     sequence is measured right before its own step. Under `dropout="model"` (where the model has
-    any) observers get a pass without dropout before each batch.
+    any) observers get a pass without dropout before each batch, and the training pass takes the
+    batch's sequences one by one: a mask belongs to a sequence and a step.
 
     The result depends on the weights, the sequences and the config; on one CPU, with the same
     number of threads, to the bit. Under `accelerate launch` or `torchrun` each process takes a
-    share of every step's sequences, and the result is the same but for rounding.
+    share of every step's sequences, and the result is the same but for rounding, with dropout too
+    (on devices of one kind: they differ in what they draw from a seed).
 
     Args:
         loaded: The model, in float32; its weights change, its mode and flags do not.

@@ -147,7 +147,8 @@ def load(
         source: `bundled:NAME`, `random:FAMILY?key=value&…`, the path of a GGUF file or of a folder
             saved by `save_pretrained`, or a hub id (`org/name`, `org/name@revision`). Only a hub
             id makes network access.
-        device: "auto" takes CUDA, then MPS, then the CPU.
+        device: "auto" takes CUDA (the GPU of `LOCAL_RANK` under `torchrun`), then MPS, then the
+            CPU.
         dtype: "auto" is float32 on the CPU and the checkpoint's own elsewhere; else a torch dtype
             or its name.
         trust_remote_code: Whether code that comes with the model may run.
@@ -188,7 +189,7 @@ def check_placement(device: str | torch.device, dtype: str | torch.dtype) -> Non
 def _device(device: str | torch.device) -> torch.device:
     if device == "auto":
         if torch.cuda.is_available():
-            return torch.device("cuda")
+            return _own_gpu()
         return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
     try:
         chosen = torch.device(device)
@@ -199,6 +200,19 @@ def _device(device: str | torch.device) -> torch.device:
             f"The device {str(device)!r} cannot be used here ({first}). Use cpu, or auto."
         ) from error
     return chosen
+
+
+def _own_gpu() -> torch.device:
+    """The GPU of this process among those that `torchrun` or `accelerate launch` started here."""
+    rank, gpus = os.environ.get("LOCAL_RANK", ""), torch.cuda.device_count()
+    if not rank.isdecimal() or gpus == 1:  # Some launchers show each process its own one only.
+        return torch.device("cuda")
+    if int(rank) >= gpus:
+        raise InputError(
+            f"Process {rank} on this machine (LOCAL_RANK) has no GPU of its own: there are {gpus}. "
+            "Start as many processes as there are GPUs, or use device cpu."
+        )
+    return torch.device("cuda", int(rank))
 
 
 def _dtype(dtype: str | torch.dtype, device: torch.device) -> torch.dtype | None:
