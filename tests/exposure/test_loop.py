@@ -229,12 +229,15 @@ def test_each_epoch_has_an_order_of_its_own(fresh, strings):
 def test_the_model_is_left_as_it_was_found_but_for_its_weights(fresh, strings):
     loaded = fresh()
     loaded.model.train()
+    asleep = loaded.model.get_submodule("model.layers.0")
+    asleep.eval()
     frozen = next(loaded.model.parameters())
     frozen.requires_grad_(False)
     torch.manual_seed(7)
     state = torch.random.get_rng_state()
-    expose(loaded, strings(), ExposureConfig(epochs=1, dropout="model"))
+    expose(loaded, strings(), ExposureConfig(epochs=1, dropout="model", trainable="attention"))
     assert loaded.model.training
+    assert not any(part.training for part in asleep.modules())
     assert not frozen.requires_grad
     assert all(p.grad is None for p in loaded.model.parameters())
     assert torch.equal(torch.random.get_rng_state(), state)

@@ -4,7 +4,7 @@ import pytest
 import torch
 from transformers import AutoConfig, AutoModelForCausalLM
 
-from byrote.models import RANDOM_FAMILIES, split_head
+from byrote.models import RANDOM_FAMILIES, find_neurons, split_head
 
 
 @pytest.fixture
@@ -90,6 +90,20 @@ def test_splitting_leaves_mode_and_hooks_alone(random_model):
     finally:
         model.eval()
     assert not any(module._forward_hooks for module in model.modules())
+
+
+def test_looking_at_a_model_leaves_the_mode_of_each_part_alone(random_model):
+    """Someone may have put one part to sleep, and not the others."""
+    model = random_model("gpt2").model
+    model.train()
+    model.transformer.h[0].eval()
+    before = {name: part.training for name, part in model.named_modules()}
+    try:
+        assert split_head(model) is not None
+        find_neurons(model)
+        assert {name: part.training for name, part in model.named_modules()} == before
+    finally:
+        model.eval()
 
 
 def test_a_cache_goes_through_the_backbone(random_model, ids):

@@ -19,6 +19,7 @@ from byrote.exposure.observers import Observer
 from byrote.exposure.partial import Selection, select
 from byrote.exposure.sequences import Sequences
 from byrote.models.loading import LoadedModel
+from byrote.models.modes import keep_modes
 
 __all__ = ["Exposure", "expose"]
 
@@ -125,14 +126,12 @@ def expose(
 
 @contextmanager
 def _as_before(model: nn.Module) -> Iterator[None]:
-    """Put back the mode, the flags and the absence of gradients."""
-    training = model.training
+    """Put back the modes, the flags and the absence of gradients."""
     flags = [(parameter, parameter.requires_grad) for parameter in model.parameters()]
     try:
-        with torch.inference_mode(False), torch.enable_grad():
+        with keep_modes(model), torch.inference_mode(False), torch.enable_grad():
             yield
     finally:
-        model.train(training)
         for parameter, flag in flags:
             parameter.grad = None
             parameter.requires_grad_(flag)

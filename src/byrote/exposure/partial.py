@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from byrote.errors import InputError
 from byrote.models.discovery import decoder_layers
+from byrote.models.modes import evaluating
 
 __all__ = ["PARTS", "Selection", "check_part", "select"]
 
@@ -194,19 +195,14 @@ def _mixers(model: Any, list_name: str, layers: nn.ModuleList) -> set[nn.Module]
         if any(g is not None and g.shape[1] > 1 and bool(g[:, :-1].any()) for g in gradients):
             found.add(module)
 
-    training = model.training
-    with ExitStack() as stack, torch.enable_grad():
+    with ExitStack() as stack, evaluating(model), torch.enable_grad():
         for layer in layers:
             for child in layer.children():
                 stack.callback(child.register_forward_pre_hook(before, with_kwargs=True).remove)
                 stack.callback(child.register_forward_hook(after).remove)
-        model.eval()
-        try:
-            rows = int(model.get_input_embeddings().weight.shape[0])
-            ids = torch.arange(1, _POSITIONS + 1, device=model.device) * 7 % rows
-            model(input_ids=ids.unsqueeze(0), use_cache=False)
-        finally:
-            model.train(training)
+        rows = int(model.get_input_embeddings().weight.shape[0])
+        ids = torch.arange(1, _POSITIONS + 1, device=model.device) * 7 % rows
+        model(input_ids=ids.unsqueeze(0), use_cache=False)
     if not found:
         raise InputError(
             f"The attention of {type(model).__name__} ({list_name}) cannot be told from its "

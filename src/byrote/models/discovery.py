@@ -16,8 +16,7 @@ side, whether the gate is fused, or whether the block is a module of its own.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,6 +31,7 @@ from byrote.models.experts import (
     is_fused_experts,
     transformed_experts,
 )
+from byrote.models.modes import evaluating
 from byrote.models.neurons import NeuronMap, NeuronSite
 
 __all__ = ["decoder_layers", "find_neurons"]
@@ -148,7 +148,7 @@ def _trace(
                 if _is_linear(module):
                     handle = module.register_forward_hook(linear_hook(name, inner))
                     stack.callback(handle.remove)
-        stack.enter_context(_evaluating(model))
+        stack.enter_context(evaluating(model))
         stack.enter_context(torch.enable_grad())
         model(input_ids=_few_tokens(model), use_cache=False)
     return calls, outputs
@@ -157,16 +157,6 @@ def _trace(
 def _few_tokens(model: Any) -> Tensor:
     rows = int(model.get_input_embeddings().weight.shape[0])
     return (torch.arange(1, _POSITIONS + 1, device=model.device) * 7 % rows).unsqueeze(0)
-
-
-@contextmanager
-def _evaluating(model: nn.Module) -> Iterator[None]:
-    training = model.training
-    model.eval()
-    try:
-        yield
-    finally:
-        model.train(training)
 
 
 def _is_linear(module: nn.Module) -> bool:

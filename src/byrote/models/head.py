@@ -15,6 +15,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from byrote.models.modes import evaluating
+
 __all__ = ["OutputHead", "split_head"]
 
 # What configurations call a factor on the logits, and whether they divide by it.
@@ -117,17 +119,12 @@ def split_head(model: Any) -> OutputHead | None:
         return None
     ids = torch.arange(2 * _POSITIONS, device=model.device).reshape(2, _POSITIONS) * 5
     ids %= model.get_input_embeddings().weight.shape[0]
-    training = model.training
-    model.eval()
-    try:
-        with torch.no_grad():
-            for decoder in _decoders(model):
-                for scale, softcap in _candidates(model.config):
-                    head = OutputHead(model, decoder, weight, linear.bias, scale, softcap)
-                    if _agrees(head, ids):
-                        return head
-    finally:
-        model.train(training)
+    with evaluating(model), torch.no_grad():
+        for decoder in _decoders(model):
+            for scale, softcap in _candidates(model.config):
+                head = OutputHead(model, decoder, weight, linear.bias, scale, softcap)
+                if _agrees(head, ids):
+                    return head
     return None
 
 
