@@ -160,6 +160,16 @@ def test_other_seeds_give_other_tokens():
 def test_an_alphabet_checks_itself():
     with pytest.raises(InputError, match="give one each"):
         Alphabet((1, 2), ("a",))
+    with pytest.raises(InputError, match="The letter 'a' stands for more than one token"):
+        Alphabet((1, 2), ("a", "a"))
+
+
+def test_a_token_written_like_the_id_of_another_is_shown_by_its_own():
+    class Odd:
+        def decode(self, ids):
+            return {3: "<4>", 4: "\n", 5: "x"}[ids[0]]
+
+    assert token_alphabet((3, 4, 5), 10, Odd()).letters == ("<3>", "<4>", "x")
 
 
 @pytest.mark.slow

@@ -9,13 +9,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from string import ascii_lowercase
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
 from byrote.errors import InputError
 
 __all__ = ["Alphabet", "letters_alphabet", "random_token_alphabet", "token_alphabet"]
+
+T = TypeVar("T", int, str)
 
 # How tokenizers write a space at the start of a token: SentencePiece, byte-level BPE, plainly.
 _SPACES = "▁Ġ "
@@ -42,6 +44,11 @@ class Alphabet:
             raise InputError(
                 f"Token id {repeated[0]} stands more than once in the alphabet; its tokens must be "
                 "distinct."
+            )
+        if repeated := _first_repeated(self.letters):
+            raise InputError(
+                f"The letter {repeated[0]!r} stands for more than one token of the alphabet; "
+                "letters must be distinct."
             )
         if min(self.ids) < 0:
             raise InputError(f"{min(self.ids)} is no token id; ids are 0 or more.")
@@ -174,20 +181,26 @@ def _shown(ids: Sequence[int], tokenizer: Any) -> tuple[str, ...]:
     if tokenizer is None:
         return tuple(f"<{id_}>" for id_ in ids)
     texts = [tokenizer.decode([id_]) for id_ in ids]
+    # A token may be written like another one's id.
+    numbered = {f"<{id_}>" for id_ in ids}
     return tuple(
         text
-        if text.strip() and text.isprintable() and "\ufffd" not in text and texts.count(text) == 1
+        if text.strip()
+        and text.isprintable()
+        and "\ufffd" not in text
+        and texts.count(text) == 1
+        and text not in numbered
         else f"<{id_}>"
         for text, id_ in zip(texts, ids, strict=True)
     )
 
 
-def _first_repeated(ids: Sequence[int]) -> tuple[int] | None:
-    seen: set[int] = set()
-    for id_ in ids:
-        if id_ in seen:
-            return (id_,)
-        seen.add(id_)
+def _first_repeated(items: Sequence[T]) -> tuple[T] | None:
+    seen: set[T] = set()
+    for item in items:
+        if item in seen:
+            return (item,)
+        seen.add(item)
     return None
 
 
