@@ -47,7 +47,7 @@ def study(
         name: The study; without it, the studies and their presets are listed.
         preset: Named config [default: the study's first].
         config: TOML or YAML file with fields that differ from the preset.
-        set_: Fields that differ from both, such as seed=1 or exposure.lr=1e-4; tuples as 2,4,26.
+        set_: Fields that differ from both, such as seed=1 or training.epochs=50; tuples as 2,4,26.
         list_cells: Print the cells and what they cost; run nothing.
         list_fields: Print all fields of the config and their values; run nothing.
         out: Run folder [default: byrote-runs/DATE-STUDY].
