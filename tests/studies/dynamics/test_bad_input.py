@@ -48,6 +48,31 @@ from tests.studies.dynamics.tiny import MODEL, TINY, run_cell, tiny, works
         ({"strings": 0}, "strings = 0; at least 1"),
         ({"seed": -1}, "seed = -1"),
         ({"training__epochs": 0}, "training.epochs = 0; it must be at least 1"),
+        ({"training__stop_loss": 0.0}, r"training.stop_loss = 0.0; no loss is below that"),
+        ({"training__stop_loss": -1.0}, r"training.stop_loss = -1.0; no loss is below that"),
+        ({"phases__alphabets": ()}, "phases.models is set but phases.alphabets is empty"),
+        ({"phases__only": {"tiny": ()}}, "phases.only.tiny is empty"),
+        (
+            {"length__models": ("tiny",), "length__lengths": ()},
+            "length.models is set but length.lengths is empty",
+        ),
+        (
+            {"sequential__models": ("tiny",), "sequential__optimisers": ()},
+            "sequential.optimisers is empty",
+        ),
+        ({"phases__models": ("tiny", "tiny")}, "phases.models = .*: 'tiny' stands there twice"),
+        (
+            {"context__models": ("tiny",), "context__k": (5, 5)},
+            r"context.k = \[5, 5\]: 5 stands there twice; name it once",
+        ),
+        (
+            {"context__models": ("tiny",), "context__conditions": ("truncate", "truncate")},
+            "context.conditions = .*: 'truncate' stands there twice",
+        ),
+        (
+            {"sequential__models": ("tiny",), "sequential__optimisers": ("fresh", "fresh")},
+            "sequential.optimisers = .*: 'fresh' stands there twice",
+        ),
         ({"training__heldout": -1}, "training.heldout = -1"),
         ({"training__warmup": -0.5}, "warmup=-0.5 must be at least 0"),
         ({"models__tiny__lr": 0.0}, "lr=0.0 must be a number above 0"),

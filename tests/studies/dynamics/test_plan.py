@@ -236,3 +236,24 @@ def test_the_first_cell_of_the_paper_runs_on_a_tiny_model(tmp_path):
     assert set(tables) == {
         "trainings", "epochs", "positions", "heldout", "context", "ceilings",
     }  # fmt: skip
+
+
+def test_a_warm_up_as_a_share_depends_on_the_length_too():
+    config = tiny(
+        training__warmup=0.1,
+        partial__models=("tiny",),
+        partial__parts=("mlp",),
+        partial__letters=4,
+        partial__n=16,
+        partial__epochs=2,
+    )
+    with pytest.raises(InputError, match=r"a warm-up of 0.1 of all steps .* a warm-up in steps"):
+        plan_cells(STUDY, config)
+    plan_cells(STUDY, override(config, {"training.warmup": "3"}))
+
+
+def test_rates_that_would_share_a_name_are_refused():
+    config = tiny(entropy__models=("tiny",), entropy__markov_rates=(0.5, 0.5001))
+    with pytest.raises(InputError, match=r"both be tiny.m1.629.26.n1024; .* at least 0.001"):
+        plan_cells(STUDY, config)
+    plan_cells(STUDY, override(config, {"entropy.markov_rates": (0.5, 0.51)}))

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import re
 from collections.abc import Mapping
 
 from byrote.errors import InputError
-from byrote.exposure.config import ExposureConfig
 from byrote.exposure.partial import check_part
 from byrote.models.source import parse_source
 from byrote.recall.context import CONTEXT_CONDITIONS
+from byrote.studies.config import flat_fields
 from byrote.studies.dynamics.config import (
     CheckpointsConfig,
     ContextConfig,
@@ -19,11 +20,14 @@ from byrote.studies.dynamics.config import (
     SequentialConfig,
     TrainingConfig,
 )
+from byrote.studies.dynamics.setup import exposure_config
 from byrote.texts.sources import open_source
 
 __all__ = ["check"]
 
 _LETTERS = 26
+# Two checkpoints may be of one step, such as of two seeds.
+_MAY_REPEAT = ("checkpoints.steps",)
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,59}")
 
 
@@ -42,7 +46,10 @@ def check(config: DynamicsConfig) -> None:
     _check_names(config.models)
     for model in config.models.values():
         parse_source(model.source).check()
-        _exposure(config.training, model).check()
+        training = dataclasses.asdict(config.training)
+        epochs = config.training.epochs
+        exposure_config(training, model.lr, epochs=epochs, part="all", seed=0).check()
+    _check_repeats(config)
     _check_models(config)
     _check_training(config.training)
     _check_strings(config)
@@ -67,18 +74,14 @@ def _check_names(models: Mapping[str, ModelConfig]) -> None:
         seen[name.lower()] = name
 
 
-def _exposure(training: TrainingConfig, model: ModelConfig) -> ExposureConfig:
-    return ExposureConfig(
-        epochs=training.epochs,
-        lr=model.lr,
-        schedule=training.schedule,
-        warmup=training.warmup,
-        weight_decay=training.weight_decay,
-        clip=training.clip,
-        precision=training.precision,
-        dropout=training.dropout,
-        checkpoint_every=training.checkpoint_every,
-    )
+def _check_repeats(config: DynamicsConfig) -> None:
+    """Nothing is measured better for being named twice; cells would have one name, or rows."""
+    for name, value in flat_fields(config).items():
+        if not isinstance(value, list) or name in _MAY_REPEAT:
+            continue
+        for item in value:
+            if value.count(item) > 1:
+                raise InputError(f"{name} = {value}: {item!r} stands there twice; name it once")
 
 
 def _check_models(config: DynamicsConfig) -> None:
@@ -100,8 +103,20 @@ def _check_models(config: DynamicsConfig) -> None:
                 raise InputError(f"{part}.models: there is no model {name!r}; models are: {known}")
     if not any(parts.values()) and not config.checkpoints.source:
         raise InputError("no experiment has a model: set phases.models, or take a preset")
-    if config.partial.models and not config.partial.parts:
-        raise InputError("partial.models is set but partial.parts is empty: name some parts")
+    over = {
+        "phases": ("alphabets", config.phases.alphabets),
+        "length": ("lengths", config.length.lengths),
+        "context": ("alphabets", config.context.alphabets),
+        "sequential": ("optimisers", config.sequential.optimisers),
+        "untrained": ("lengths", config.untrained.lengths),
+        "partial": ("parts", config.partial.parts),
+    }
+    for part, (field, values) in over.items():
+        if getattr(config, part).models and not values:
+            raise InputError(f"{part}.models is set but {part}.{field} is empty: name some")
+    for model, alphabets in config.phases.only.items():
+        if not alphabets:
+            raise InputError(f"phases.only.{model} is empty: name some alphabets, or leave it out")
 
 
 def _check_training(training: TrainingConfig) -> None:
@@ -109,6 +124,11 @@ def _check_training(training: TrainingConfig) -> None:
         raise InputError(
             f"training.stop_loss = {training.stop_loss} ends exposures early, and the "
             f"{training.schedule} schedule depends on their length: use constant, or none"
+        )
+    if training.stop_loss is not None and not training.stop_loss > 0:
+        raise InputError(
+            f"training.stop_loss = {training.stop_loss}; no loss is below that. Give nats above 0, "
+            "or none"
         )
     for name in ("epochs", "stop_epochs", "heldout_every"):
         if getattr(training, name) < 1:

@@ -59,7 +59,9 @@ class TrainingConfig:
         clip: Largest gradient norm; None does not clip.
         precision: `float32`, or `bf16` with float32 weights.
         dropout: `off`, or `model` for the model's own.
-        checkpoint_every: Epochs between checkpoints inside a cell; 0 restarts a killed cell.
+        checkpoint_every: Epochs between checkpoints inside a cell; 0 restarts a killed cell. The
+            cells of `sequential` and `checkpoints`, which are many exposures each, write none and
+            restart.
         heldout: Fresh strings of the same source that are only measured (the in-context control).
         heldout_every: Epochs between their measurements.
     """

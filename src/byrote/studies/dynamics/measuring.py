@@ -97,6 +97,9 @@ def recorder(meter: StringMeter) -> Recorder:
 class EarlyEnd(Observer):
     """Ends an exposure once a string is memorised for good.
 
+    As the exposure's own `StopRule`, with two differences: the loss is the recorded one, of a pass
+    without dropout, and it can be put off until the local prefix has been tried (E6).
+
     Args:
         record: The recorder of the string.
         loss: Nats; the recorded loss must be below it.

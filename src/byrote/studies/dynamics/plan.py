@@ -117,17 +117,21 @@ def plan(config: DynamicsConfig) -> list[Need]:
 
     Raises:
         InputError: One exposure cannot serve two experiments that differ in epochs, because the
-            schedule depends on their number.
+            learning rates depend on their number; or two kinds of strings cannot be told apart.
     """
-    schedule = config.training.schedule
     merged: dict[str, Need] = {}
     for experiment, need in needs(config):
         known = merged.get(need.id, need)
-        if known.epochs != need.epochs and schedule != "constant":
+        if known.level != need.level:
+            raise InputError(
+                f"{experiment}: strings of {need.level:.6f} and {known.level:.6f} nats per letter "
+                f"would both be {need.id}; let them differ by at least 0.001, or leave one out"
+            )
+        if known.epochs != need.epochs and (why := _depends_on_epochs(config)):
             raise InputError(
                 f"{experiment}.epochs: {need.id} is shown {need.epochs} times here and "
-                f"{known.epochs} times elsewhere; under a {schedule} schedule these are different "
-                "curves. Give both the same number, or take the constant schedule"
+                f"{known.epochs} times elsewhere; under {why[0]} these are different curves. Give "
+                f"both the same number, or take {why[1]}"
             )
         merged[need.id] = dataclasses.replace(
             need,
@@ -135,6 +139,16 @@ def plan(config: DynamicsConfig) -> list[Need]:
             context=known.context or need.context,
         )
     return list(merged.values())
+
+
+def _depends_on_epochs(config: DynamicsConfig) -> tuple[str, str] | None:
+    """What makes learning rates depend on the number of epochs, and what would not."""
+    training = config.training
+    if training.schedule != "constant":
+        return f"a {training.schedule} schedule", "the constant schedule"
+    if 0 < training.warmup < 1:
+        return f"a warm-up of {training.warmup:g} of all steps", "a warm-up in steps"
+    return None
 
 
 def cells(config: DynamicsConfig) -> list[Cell]:
