@@ -1,30 +1,49 @@
 """When a string stops being guessed and when it is memorised, from its curves over epochs.
 
-2407.19262 tells a guessing phase, in which a model learns which tokens occur and how often, from a
-memorisation phase, in which it learns each token given those before it. The paper's exact rule is
-not known; this module states one.
+2407.19262 (section 3) tells a guessing phase, in which a model learns which tokens occur and how
+often, from a memorisation phase, in which it learns each token given those before it. The paper's
+exact rule is not known. The rule here is the operational one of this project's notes on the paper
+(their section 3, "Phases": "guessing ends at the KL minimum (equivalently, train loss first below
+H(P_A) - 0.05 and never back); memorised at accuracy ≥ 0.95 or loss < 0.1"), for a finite string.
 
-With H the entropy of the source, `loss[e]`, `accuracy[e]`, `kl[e]` = KL(P_M ‖ P_A) with P_M
-renormalised on the alphabet, and `mass[e]` the probability on the alphabet, at epoch e = 0 … E (0
-is before training), a condition holds *for good* from e if it holds at e, at e + 1 (where there is
-one), and never again fails two epochs in a row: one epoch alone is a spike.
+**What guessing is measured against.** A guess is a prediction that does not depend on the tokens
+before. With p̂ the letter frequencies of the string itself and Ĥ their entropy, the mean loss of any
+guess q on this string is Σ p̂ · -log q = Ĥ + KL(p̂ ‖ q) ≥ Ĥ. So Ĥ is the level that no guess gets
+below, and KL(p̂ ‖ P_M), over the whole vocabulary and averaged over positions, is how far the
+model's predictions, taken as guesses, are from the best guess. The source's entropy H is not that
+level: a string of 16 letters over 26 has Ĥ ≈ 2.6 where H = 3.26, and a model that has learned only
+which letters occur has a loss far below H. This direction of the divergence is finite where a
+letter of the alphabet does not occur in the string, and it holds -log(mass): a model that is
+uniform over its vocabulary is no good guesser, though it is uniform on any alphabet.
+
+**The margin** is a share of the entropy, 0.05 / ln 26 = 1.5 %: the 0.05 nats of the notes at 26
+letters. A position that becomes known lowers the mean loss of a guesser by Ĥ / n, so it is the same
+share of known positions at every alphabet. In nats it would not be: 0.05 nats below ln 2, a
+calibrated model is right 66 % of the time on two letters.
+
+With `loss[e]`, `accuracy[e]`, `kl[e]` at epoch e = 0 … E (0 is before training) and m = margin · Ĥ,
+a condition holds *for good* from e if it holds at e, at e + 1 (where there is one), and never again
+fails two epochs in a row: one epoch alone is a spike.
 
 - **t_in_alphabet**: the first epoch with mass ≥ 0.95.
-- **t_mem**: the first epoch with accuracy ≥ 0.95 or loss < 0.1, which must hold at the next epoch
-  too where there is one. Where a source is so predictable that guessing comes near (guessing
-  accuracy above 0.9, entropy below 0.2), the accuracy must undo half of the errors of guessing and
-  the loss be below half of the entropy.
-- **t_below**: the first epoch from which loss < H - 0.05 (H / 2 where H < 0.1) for good, judged up
-  to the epoch after t_mem: what is forgotten later does not undo it. No guess that ignores the
-  prefix has a loss below the entropy.
-- **t_guess**, the last epoch of the guessing phase; None where there is neither t_below nor t_mem.
-  It is the last epoch before KL > min KL + 0.05 for good, judged as t_below, where the minimum is
-  sought from the first epoch in the alphabet (at the latest from t_below) to t_mem. The window
-  matters: an untrained model is nearly uniform on any alphabet, so that its KL is lowest before it
-  has learned anything. The tolerance makes it the end of a plateau and not a random epoch on it;
-  for a calibrated model KL rises by as much as the loss falls, so it is the same 0.05. Without KL,
-  or where KL does not rise from a minimum there (a string that is memorised at once), it is the
-  epoch before t_below (before t_mem, if there is no t_below), and 0 if that is epoch 0.
+- **t_mem**: the first epoch with accuracy ≥ 0.95, to the nearest whole token (15 of 16, 30 of 32),
+  or loss < 0.1, which must hold at the next epoch too where there is one. Where a string is so
+  predictable that guessing comes near (guessing accuracy above 0.9, entropy below 0.2), the
+  accuracy must undo half of the errors of guessing and the loss be below half of the entropy.
+- **t_below**: the first epoch from which loss < Ĥ - m for good, judged up to the epoch after t_mem:
+  what is forgotten later does not undo it. From here on it cannot be a guess.
+- **t_best_guess**: the epoch with the lowest KL before t_below and t_mem: where the model is the
+  best guesser that it gets. What the guessing level is (loss, accuracy, mass) is read here.
+- **t_guess**, the last epoch of the guessing phase: the last one before KL > min KL + m for good,
+  and before t_below and t_mem. The margin makes it the end of a plateau; the minimum itself is any
+  epoch on it. KL tells this earlier than the loss where the model is a poor guesser: then its loss
+  is above Ĥ while it knows some positions already. Without KL it is the epoch before t_below (or
+  t_mem), and it is 0 if that is epoch 0. None, as t_best_guess, where there is neither t_below nor
+  t_mem: then guessing has not ended.
+
+A source whose letters depend on those before (a Markov chain) can be guessed better than Ĥ by who
+knows its rule, which is no memory of the string. There the level is the lower of Ĥ and the entropy
+rate, and KL is that of the source's conditional distribution.
 """
 
 from __future__ import annotations
@@ -50,13 +69,14 @@ class PhaseRule:
     Attributes:
         accuracy: Memorised from this recollection accuracy on.
         loss: Memorised below this loss, nats per token.
-        margin: Guessing has ended this far below the entropy, or above the lowest KL, in nats.
+        margin: Guessing has ended this far below the entropy, or above the lowest KL, as a share
+            of the entropy.
         mass: In the alphabet from this probability on.
     """
 
     accuracy: float = 0.95
     loss: float = 0.1
-    margin: float = 0.05
+    margin: float = 0.05 / math.log(26)
     mass: float = 0.95
 
 
@@ -69,12 +89,14 @@ class Phases:
         t_mem: First epoch at which the string is memorised.
         t_in_alphabet: First epoch with the mass on the alphabet; None also where it is not known.
         t_below: First epoch from which the loss stays below the entropy.
+        t_best_guess: Epoch of the guessing phase with the lowest KL; None also without KL.
     """
 
     t_guess: int | None
     t_mem: int | None
     t_in_alphabet: int | None = None
     t_below: int | None = None
+    t_best_guess: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +129,7 @@ def detect_phases(
     kl: ArrayLike | None = None,
     mass: ArrayLike | None = None,
     guess_accuracy: float = 0.0,
+    positions: int | None = None,
     rule: PhaseRule | None = None,
 ) -> Phases:
     """Find the ends of the phases of one string; the rule is in the module's documentation.
@@ -114,11 +137,12 @@ def detect_phases(
     Args:
         loss: Nats per token at each epoch, `[epochs + 1]`; the first is before training.
         accuracy: Recollection accuracy, `[epochs + 1]`.
-        entropy: Nats per letter of the source, or of the string's own frequencies.
-        kl: KL(P_M ‖ P_A) on the alphabet, `[epochs + 1]`; without it the loss alone decides.
-        mass: Probability on the alphabet, `[epochs + 1]`; without it the alphabet counts as learned
-            once the loss is no more than the margin above the entropy.
+        entropy: Nats per letter of the string's own letter frequencies; or less, if a guesser who
+            knows the source gets below that.
+        kl: KL(p̂ ‖ P_M) over the vocabulary, `[epochs + 1]`, nats; without it the loss decides.
+        mass: Probability on the alphabet, `[epochs + 1]`; for `t_in_alphabet` only.
         guess_accuracy: Accuracy of the best guess, which raises the bar of `t_mem` above 0.9.
+        positions: Tokens that the accuracy is over, so that its bar is a whole number of them.
         rule: Other thresholds.
 
     Raises:
@@ -134,28 +158,29 @@ def detect_phases(
         raise InputError(f"entropy is {entropy}; it must be 0 or more, in nats.")
 
     enough = max(rule.accuracy, (1 + guess_accuracy) / 2)
-    low, margin = min(rule.loss, entropy / 2), min(rule.margin, entropy / 2)
-    memorised = (accuracies >= enough) | (losses < low)
+    if positions:
+        # Half a token less than a whole number of hits: shares are rounded.
+        enough = (math.floor(enough * positions + 0.5) - 0.5) / positions
+    memorised = (accuracies >= enough) | (losses < min(rule.loss, entropy / 2))
     t_mem = _first(memorised & _next(memorised))
-    in_alphabet = losses <= entropy + margin if masses is None else masses >= rule.mass
     end = count - 1 if t_mem is None else t_mem
+    margin = rule.margin * entropy
     t_below = _for_good((losses < entropy - margin)[: end + 2])
-    over = t_mem if t_below is None else t_below
-    t_guess = None
-    if over is not None:
-        entered = _first(in_alphabet)
-        start = min(over, end, end if entered is None else entered)
-        left = None
-        if kls is not None:
-            least = np.nanmin(kls[start : end + 1], initial=math.inf)
-            left = _for_good(kls[start : end + 2] > least + margin)
-        # Where it has left from the start on, the minimum is one epoch alone: a spike.
-        t_guess = min(start + left - 1 if left else max(over - 1, 0), end)
+    t_guess = t_best = None
+    if t_below is not None or t_mem is not None:
+        over = min(epoch for epoch in (t_below, t_mem) if epoch is not None)
+        t_guess = max(over - 1, 0)
+        if kls is not None and np.isfinite(kls[: t_guess + 1]).any():
+            t_best = int(np.nanargmin(kls[: t_guess + 1]))
+            left = _for_good(kls[t_best : over + 1] > kls[t_best] + margin)
+            if left is not None:
+                t_guess = min(t_best + left - 1, t_guess)
     return Phases(
         t_guess=t_guess,
         t_mem=t_mem,
-        t_in_alphabet=None if masses is None else _first(in_alphabet),
+        t_in_alphabet=None if masses is None else _first(masses >= rule.mass),
         t_below=t_below,
+        t_best_guess=t_best,
     )
 
 
@@ -166,7 +191,7 @@ def phase_times(
 
     Args:
         phases: Of several strings.
-        which: "t_guess", "t_mem", "t_in_alphabet" or "t_below".
+        which: "t_guess", "t_mem", "t_in_alphabet", "t_below" or "t_best_guess".
         confidence: The wanted level of the intervals.
 
     Raises:

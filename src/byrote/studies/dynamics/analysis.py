@@ -5,6 +5,7 @@ Everything here is cheap and is done again by `byrote report` when it has learne
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -16,6 +17,7 @@ from scipy import stats
 from byrote.recall.phases import detect_phases, times
 from byrote.studies.dynamics.config import DynamicsConfig
 from byrote.studies.dynamics.plan import needs
+from byrote.studies.dynamics.schemas import SCHEMAS
 
 __all__ = ["analyse", "learned_at", "over_strings", "spearman"]
 
@@ -49,11 +51,11 @@ def analyse(tables: Mapping[str, pl.DataFrame], config: DynamicsConfig) -> dict[
     if "positions" in tables:
         derived["order"] = _order(tables)
     if {"trainings", "heldout"} <= tables.keys():
-        derived["control"] = _control(tables)
+        derived["control"] = _control(tables, derived.get("phases"))
     if {"context", "ceilings"} <= tables.keys():
         derived["contexts"] = _contexts(tables)
     if "sequential" in tables:
-        derived["stages"] = _stages(tables)
+        derived["stages"] = _stages(tables, config)
         derived["retention"] = _retention(tables["sequential"])
     return derived
 
@@ -74,16 +76,22 @@ def spearman(x: ArrayLike, y: ArrayLike) -> float:
 
 def _experiments(config: DynamicsConfig, trainings: pl.DataFrame | None) -> pl.DataFrame:
     """Which exposures an experiment reads, in its own order; E5 and E9 read those of E1."""
-    ladders = {m: name for name, models in config.size.ladders.items() for m in models}
+    ladders = config.size.ladders
     steps = dict(zip(config.checkpoints.models, config.checkpoints.steps, strict=False))
     rows = [
         {
             "experiment": experiment,
             "training": need.id,
-            "ladder": ladders.get(need.model) if experiment == "size" else None,
+            "ladder": ladder,
             "step": steps.get(need.model) if experiment == "checkpoints" else None,
         }
         for experiment, need in needs(config)
+        # A model may stand on several ladders.
+        for ladder in (
+            [name for name, models in ladders.items() if need.model in models]
+            if experiment == "size"
+            else [None]
+        )
     ]
     if trainings is not None:
         made = trainings.filter(pl.col("training").str.contains(r"^checkpoint\.\d+$"))
@@ -96,20 +104,26 @@ def _experiments(config: DynamicsConfig, trainings: pl.DataFrame | None) -> pl.D
 
 
 def _phases(tables: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
-    """When each string left guessing and was memorised, and what stood at the end of guessing."""
+    """When each string left guessing and was memorised, and how well it was guessed at best."""
     curves = tables["epochs"].partition_by("training", "string", as_dict=True)
     rows = []
     for row in tables["trainings"].iter_rows(named=True):
         curve = curves[row["training"], row["string"]].sort("epoch")
+        # Where letters depend on those before, who knows the source's rule guesses better than by
+        # the frequencies, without any memory of the string.
+        ruled = row["distribution"] == "markov"
+        rate = row["entropy_rate"] if ruled else math.inf
+        floor = min(row["string_entropy"], rate)
         found = detect_phases(
             curve["loss"].to_numpy(),
             curve["accuracy"].to_numpy(),
-            row["entropy_rate"],
-            kl=curve["kl_model_source"].to_numpy(),
+            floor,
+            kl=curve["kl_source_model" if ruled else "kl_empirical_model"].to_numpy(),
             mass=curve["mass"].to_numpy(),
-            guess_accuracy=row["guess"],
+            guess_accuracy=row["modal"],
+            positions=row["targets"],
         )
-        at = None if found.t_guess is None else curve.row(found.t_guess, named=True)
+        at = None if found.t_best_guess is None else curve.row(found.t_best_guess, named=True)
         last = curve.row(-1, named=True)
         rows.append(
             {
@@ -119,7 +133,8 @@ def _phases(tables: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
                 "guess": row["guess"],
                 "modal": row["modal"],
                 "string_entropy": row["string_entropy"],
-                **{name: getattr(found, name) for name in (*_TIMES, "t_below")},
+                "floor": floor,
+                **{name: getattr(found, name) for name in (*_TIMES, "t_below", "t_best_guess")},
                 "guess_loss": at and at["loss"],
                 "guess_accuracy": at and at["accuracy"],
                 "guess_mass": at and at["mass"],
@@ -130,7 +145,7 @@ def _phases(tables: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
                 "last_accuracy": last["accuracy"],
             }
         )
-    return pl.DataFrame(rows, infer_schema_length=None)
+    return _table("phases", rows)
 
 
 def _phase_times(phases: pl.DataFrame) -> pl.DataFrame:
@@ -154,7 +169,7 @@ def _phase_times(phases: pl.DataFrame) -> pl.DataFrame:
                     "mean_high": found.mean.high,
                 }
             )
-    return pl.DataFrame(rows, infer_schema_length=None)
+    return _table("phase_times", rows)
 
 
 def _order(tables: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
@@ -203,27 +218,50 @@ def learned_at(positions: pl.DataFrame) -> np.ndarray:
     return np.where(for_good.any(0), epochs[for_good.argmax(0)].astype(float), np.nan)
 
 
-def _control(tables: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
-    """E9: the loss on never-trained strings of the same source, first, lowest and last."""
-    per_epoch = (
+def _control(tables: Mapping[str, pl.DataFrame], phases: pl.DataFrame | None) -> pl.DataFrame:
+    """E9: the loss on never-trained strings of the same source, first, lowest and last.
+
+    Beside the last one stands the loss of the string that is trained on at the same epoch. A lowest
+    loss says something about the phases only if held-out strings were measured during them.
+    """
+    keys = ["training", "string"]
+    held = (
         tables["heldout"]
-        .group_by("training", "string", "epoch")
+        .group_by(*keys, "epoch")
         .agg(pl.col("loss").mean(), pl.col("accuracy").mean())
+        .sort("epoch")
     )
-    found = (
-        per_epoch.sort("epoch")
-        .group_by("training", "string")
-        .agg(
-            pl.col("loss").first().alias("first_loss"),
-            pl.col("loss").min().alias("least_loss"),
-            pl.col("loss").last().alias("last_loss"),
-            pl.col("accuracy").last().alias("last_accuracy"),
-            pl.col("epoch").last().alias("last_epoch"),
-        )
-        .sort("training", "string")
+    found = held.group_by(keys).agg(
+        pl.col("loss").first().alias("first_loss"),
+        pl.col("loss").min().alias("least_loss"),
+        pl.col("epoch").get(pl.col("loss").arg_min()).alias("least_epoch"),
+        pl.col("loss").last().alias("last_loss"),
+        pl.col("accuracy").last().alias("last_accuracy"),
+        pl.col("epoch").last().alias("last_epoch"),
     )
-    facts = tables["trainings"].select("training", "string", "entropy_rate", "guess")
-    return found.join(facts, on=["training", "string"], how="left")
+    facts = tables["trainings"].select(*keys, "entropy_rate", "guess")
+    found = found.join(facts, on=keys, how="left").sort(keys)
+    if phases is None:
+        return found
+    trained = tables["epochs"].select(
+        *keys,
+        pl.col("epoch").alias("last_epoch"),
+        pl.col("loss").alias("trained_loss"),
+        pl.col("accuracy").alias("trained_accuracy"),
+    )
+    ends = phases.select("training", pl.col("string").cast(pl.Int32), "t_in_alphabet", "t_mem")
+    between = (
+        held.join(ends, on=keys)
+        .filter(pl.col("epoch").is_between("t_in_alphabet", "t_mem"))
+        .group_by(keys)
+        .agg(pl.len().cast(pl.Int32).alias("between"))
+    )
+    return (
+        found.join(trained, on=[*keys, "last_epoch"], how="left")
+        .join(between, on=keys, how="left")
+        .with_columns(pl.col("between").fill_null(0))
+        .sort(keys)
+    )
 
 
 def _contexts(tables: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
@@ -245,34 +283,44 @@ def _contexts(tables: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
     return pl.concat(parts)
 
 
-def _stages(tables: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
+def _stages(tables: Mapping[str, pl.DataFrame], config: DynamicsConfig) -> pl.DataFrame:
     """E7: for each stage of a chain, when its string was memorised, and its loss before."""
     own = tables["sequential"].filter(pl.col("learned") == pl.col("measured"))
     text = tables.get("sequential_text")
+    letters, n = config.sequential.letters, config.sequential.n
     rows = []
     keys = ("model", "optimiser", "chain", "stage")
     for key, group in own.group_by(*keys, maintain_order=True):
         curve = group.sort("epoch")
-        memorised = (curve["accuracy"] >= 0.95) | (curve["loss"] < 0.1)
-        first = memorised.arg_max() if memorised.any() else None
+        found = detect_phases(
+            curve["loss"].to_numpy(),
+            curve["accuracy"].to_numpy(),
+            math.log(letters),
+            guess_accuracy=1 / letters,
+            positions=n,
+        )
         row = dict(zip(keys, key, strict=True))
         rows.append(
             {
                 **row,
                 "learned": curve["learned"][0],
                 "again": curve["learned"][0] < row["stage"],
-                "t_mem": None if first is None else curve["epoch"][first],
+                "t_mem": None if found.t_mem is None else curve["epoch"][found.t_mem],
                 "first_loss": curve["loss"][0],
                 "first_accuracy": curve["accuracy"][0],
                 "last_accuracy": curve["accuracy"][-1],
             }
         )
-    found = pl.DataFrame(rows, infer_schema_length=None)
+    stages = _table("stages", rows)
     if text is None:
-        return found
-    return found.join(
-        text.select(*keys, pl.col("loss").alias("text_loss")), on=list(keys), how="left"
+        return stages
+    losses = text.select(
+        "model",
+        "optimiser",
+        pl.col("chain", "stage").cast(pl.Int64),
+        pl.col("loss").alias("text_loss"),
     )
+    return stages.join(losses, on=list(keys), how="left")
 
 
 def _retention(sequential: pl.DataFrame) -> pl.DataFrame:
@@ -286,6 +334,13 @@ def _retention(sequential: pl.DataFrame) -> pl.DataFrame:
     return known.with_columns(since=pl.col("stage") - pl.col("measured")).select(
         "model", "optimiser", "chain", "stage", "measured", "since", "loss", "accuracy"
     )
+
+
+def _table(name: str, rows: Sequence[Mapping[str, Any]]) -> pl.DataFrame:
+    """Rows with the table's own types, also of a column in which nothing is known."""
+    schema = SCHEMAS[name]
+    names = rows[0] if rows else schema
+    return pl.DataFrame(rows, schema={column: schema[column] for column in names})
 
 
 def _again(stage: pl.Expr) -> pl.Expr:

@@ -76,7 +76,7 @@ _CHAIN: _Columns = {
 }
 _LONG_CHAIN: _Columns = {**_CHAIN, "chain": (_LONG, _CHAIN["chain"][1])}
 
-_T_GUESS = "Epoch at which guessing ended; null where it did not."
+_T_GUESS = "Last epoch of the guessing phase; null where it did not end."
 _T_MEM = "Epoch at which the string was memorised; null where it was not."
 _T_IN = "First epoch with a mass of at least 0.95; null where there is none."
 
@@ -207,18 +207,28 @@ _TABLES: dict[str, tuple[str, _Columns]] = {
             "guess": _TRAININGS["guess"],
             "modal": _TRAININGS["modal"],
             "string_entropy": _TRAININGS["string_entropy"],
+            "floor": (
+                _REAL,
+                "The loss below which no guess gets, nats: string_entropy; for markov at most the "
+                "entropy rate.",
+            ),
             "t_in_alphabet": (_LONG, _T_IN),
             "t_guess": (_LONG, _T_GUESS),
             "t_mem": (_LONG, _T_MEM),
             "t_below": (
                 _LONG,
-                "First epoch from which the loss stays below the entropy; null"
-                " where there is none.",
+                "First epoch from which the loss stays clearly below the floor; null where there "
+                "is none.",
             ),
-            "guess_loss": (_REAL, "Loss at t_guess, nats."),
-            "guess_accuracy": (_REAL, "Accuracy at t_guess."),
-            "guess_mass": (_REAL, "Mass on the alphabet at t_guess."),
-            "guess_entropy": (_REAL, "Entropy over the vocabulary at t_guess, nats."),
+            "t_best_guess": (
+                _LONG,
+                "Epoch up to t_guess at which the model guesses best: lowest divergence from the "
+                "string's letter frequencies (from the source's rule for markov).",
+            ),
+            "guess_loss": (_REAL, "Loss at t_best_guess, nats."),
+            "guess_accuracy": (_REAL, "Accuracy at t_best_guess."),
+            "guess_mass": (_REAL, "Mass on the alphabet at t_best_guess."),
+            "guess_entropy": (_REAL, "Entropy over the vocabulary at t_best_guess, nats."),
             "first_loss": (_REAL, "Loss before training, nats."),
             "last_epoch": (_LONG, "The last epoch measured."),
             "last_loss": (_REAL, "Loss at it, nats."),
@@ -261,9 +271,20 @@ _TABLES: dict[str, tuple[str, _Columns]] = {
             **_TRAINED,
             "first_loss": (_REAL, "Before training, nats."),
             "least_loss": (_REAL, "At the epoch where it is lowest, nats."),
-            "last_loss": (_REAL, "At the last epoch, nats."),
-            "last_accuracy": (_REAL, "Accuracy on them at the last epoch."),
-            "last_epoch": (_SHORT, "The last epoch measured."),
+            "least_epoch": (_SHORT, "That epoch."),
+            "last_loss": (_REAL, "At the last epoch at which they were measured, nats."),
+            "last_accuracy": (_REAL, "Accuracy on them at that epoch."),
+            "last_epoch": (_SHORT, "That epoch."),
+            "trained_loss": (
+                _REAL,
+                "Loss of the string that is trained on, at last_epoch as well, nats.",
+            ),
+            "trained_accuracy": (_REAL, "Accuracy on it at last_epoch."),
+            "between": (
+                _SHORT,
+                "At how many epochs from t_in_alphabet to t_mem held-out strings were measured; 0 "
+                "also where one of the two was not reached.",
+            ),
             "entropy_rate": _ALPHABET["entropy_rate"],
             "guess": _TRAININGS["guess"],
         },
@@ -286,7 +307,10 @@ _TABLES: dict[str, tuple[str, _Columns]] = {
             "stage": (_LONG, "Place in the sequence, from 0."),
             "learned": (_LONG, "The string that is learned."),
             "again": (_FLAG, "Whether it was learned before."),
-            "t_mem": (_LONG, "First epoch with an accuracy of at least 0.95 or a loss below 0.1."),
+            "t_mem": (
+                _LONG,
+                "Epoch at which the string was memorised; null for never.",
+            ),
             "first_loss": (_REAL, "Loss before the stage, nats."),
             "first_accuracy": (_REAL, "Accuracy before the stage."),
             "last_accuracy": (_REAL, "Accuracy after the stage."),
