@@ -16,7 +16,7 @@ from typing import Any
 from byrote.errors import InputError
 from byrote.studies.cells import Cell
 from byrote.studies.dynamics.config import DynamicsConfig
-from byrote.studies.dynamics.setup import parameters_of
+from byrote.studies.sizes import parameters_of
 from byrote.texts.seeds import derive_seed
 
 __all__ = ["Need", "cells", "needs", "plan"]

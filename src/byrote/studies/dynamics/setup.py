@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -22,7 +21,6 @@ __all__ = [
     "make_alphabet",
     "make_source",
     "other_alphabet",
-    "parameters_of",
 ]
 
 # Of all byte-level models here; bytes are token ids, as in ByT5 without its offset.
@@ -128,18 +126,3 @@ def exposure_config(
         trainable=part,
         seed=seed,
     )
-
-
-def parameters_of(source: str) -> float:
-    """Guess a model's parameters from its name, to estimate cost without loading it."""
-    parsed = parse_source(source)
-    if parsed.kind == "random":
-        options = dict(parsed.options)
-        width = int(options.get("hidden_size", 64))
-        layers = int(options.get("num_hidden_layers", 2))
-        return layers * 12.0 * width**2 + 2.0 * width * int(options.get("vocab_size", 256))
-    found = re.findall(r"(\d+(?:\.\d+)?)(m|b)(?![a-z0-9])", source.lower())
-    if not found:
-        return 1e8
-    number, unit = found[-1]
-    return float(number) * (1e6 if unit == "m" else 1e9)
