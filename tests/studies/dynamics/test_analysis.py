@@ -12,6 +12,7 @@ import pytest
 
 from byrote.studies.dynamics.analysis import analyse, learned_at, over_strings, spearman
 from byrote.studies.dynamics.config import CheckpointsConfig, DynamicsConfig, SizeConfig
+from byrote.studies.dynamics.schemas import SCHEMAS
 from tests.studies.dynamics.tiny import TINY, tiny
 
 
@@ -92,7 +93,7 @@ def test_a_rank_correlation_with_a_constant_is_none_at_all():
 FACTS = {
     "init": "pretrained", "part": "all", "parameters": 10, "distribution": "uniform",
     "letters": 4, "entropy": math.log(4), "entropy_rate": math.log(4), "n": 16, "guess": 0.25,
-    "modal": 0.3, "string_entropy": 1.3,
+    "modal": 0.3, "string_entropy": 1.3, "targets": 16,
 }  # fmt: skip
 
 
@@ -109,11 +110,12 @@ def curves(*memorised, epochs=20, training="m.u4.n16", model="m", **facts):
                     "training": training,
                     "string": string,
                     "epoch": epoch,
-                    "loss": 0.01 if known else math.log(4) + (0.01 if guessing else 5.0),
+                    "loss": 0.01 if known else 1.3 + (0.01 if guessing else 5.0),
                     "accuracy": 1.0 if known else 0.25,
                     "mass": 1.0 if guessing or known else 0.01,
                     "entropy": 1.0,
-                    "kl_model_source": 2.0 if known else (0.01 if guessing else 0.5),
+                    "kl_empirical_model": 9.0 if known else (0.01 if guessing else 5.0),
+                    "kl_source_model": 9.0 if known else (0.01 if guessing else 5.0),
                 }
             )
     ints = {"string": pl.Int32}
@@ -128,11 +130,31 @@ def test_phases_are_those_of_each_curve():
     assert found["t_mem"].to_list() == [8, 12, None]
     assert found["t_guess"].to_list() == [7, 11, None]
     assert found["t_in_alphabet"].to_list() == [3, 3, 3]
-    assert found["first_loss"].to_list() == [math.log(4) + 5.0] * 3
-    assert found["guess_loss"].to_list() == [math.log(4) + 0.01] * 2 + [None]
+    assert found["t_best_guess"].to_list() == [3, 3, None]
+    assert found["first_loss"].to_list() == [6.3] * 3
+    assert found["guess_loss"].to_list() == [1.31] * 2 + [None]
     assert found["guess_accuracy"].to_list() == [0.25, 0.25, None]
     assert found["last_epoch"].to_list() == [20] * 3
     assert found["last_accuracy"].to_list() == [1.0, 1.0, 0.25]
+
+
+def test_guessing_is_measured_against_the_string_and_for_markov_against_its_rule():
+    # The loss of 1.31 is .04 below ln 4, the entropy of the source, from epoch 3 on.
+    assert analyse(curves(10), TINY)["phases"]["floor"].to_list() == [1.3]
+    ruled = analyse(curves(10, distribution="markov", entropy_rate=0.7), TINY)["phases"]
+    assert ruled["floor"].to_list() == [0.7]
+    # Letters that are rarer in the source than in the string: who guesses knows the string's.
+    other = analyse(curves(10, entropy=0.9, entropy_rate=0.9, distribution="skewed"), TINY)
+    assert other["phases"]["floor"].to_list() == [1.3]
+
+
+def test_what_was_never_reached_has_its_columns_type():
+    derived = analyse({**curves(None, None), **sequence(never=True)}, TINY)
+    for name in ("phases", "phase_times", "stages"):
+        for column, kind in derived[name].schema.items():
+            assert kind == SCHEMAS[name][column], f"{name}.{column}"
+    assert derived["phases"]["t_mem"].to_list() == [None, None]
+    assert derived["stages"]["t_mem"].to_list() == [None] * 4
 
 
 def test_times_over_strings_count_what_did_not_get_there():
@@ -161,26 +183,46 @@ def test_exposures_are_not_mixed():
     ]
 
 
-def test_held_out_strings_are_averaged_before_they_are_followed():
-    tables = curves(8)
-    tables["heldout"] = pl.DataFrame(
+def held_out(*epochs, losses):
+    """Two held-out strings beside string 0, 1 nat below and above their mean."""
+    rows = [
         {
-            "training": "m.u4.n16",
-            "string": 0,
-            "epoch": [0, 0, 10, 10, 20, 20],
-            "heldout": [0, 1] * 3,
-            "loss": [6.0, 8.0, 1.0, 3.0, 4.0, 5.0],
-            "accuracy": [0.0, 0.0, 0.2, 0.2, 0.1, 0.3],
-        },
-        schema_overrides={"string": pl.Int32, "epoch": pl.Int32},
-    ).sample(fraction=1.0, shuffle=True, seed=1)
+            "training": "m.u4.n16", "string": 0, "epoch": epoch, "heldout": index,
+            "loss": loss + (2 * index - 1), "accuracy": 0.1 + 0.2 * index,
+        }
+        for epoch, loss in zip(epochs, losses, strict=True)
+        for index in range(2)
+    ]  # fmt: skip
+    frame = pl.DataFrame(rows, schema_overrides={"string": pl.Int32, "epoch": pl.Int32})
+    return frame.sample(fraction=1.0, shuffle=True, seed=1)
+
+
+def test_held_out_strings_are_averaged_before_they_are_followed():
+    tables = {**curves(8), "heldout": held_out(0, 10, 20, losses=(7.0, 2.0, 4.5))}
     row = analyse(tables, TINY)["control"].row(0, named=True)
     expected = {
         "training": "m.u4.n16", "string": 0, "first_loss": 7.0, "least_loss": 2.0,
-        "last_loss": 4.5, "last_accuracy": 0.2, "last_epoch": 20, "guess": 0.25,
-        "entropy_rate": math.log(4),
+        "least_epoch": 10, "last_loss": 4.5, "last_accuracy": 0.2, "last_epoch": 20, "guess": 0.25,
+        "entropy_rate": math.log(4), "trained_loss": 0.01, "trained_accuracy": 1.0, "between": 0,
     }  # fmt: skip
     assert row == pytest.approx(expected)
+
+
+def test_the_control_is_compared_at_the_same_epoch():
+    # Held-out strings were last measured while the string was still guessed.
+    tables = {**curves(8), "heldout": held_out(0, 5, losses=(7.0, 2.0))}
+    row = analyse(tables, TINY)["control"].row(0, named=True)
+    assert (row["last_epoch"], row["trained_loss"]) == (5, pytest.approx(1.31))
+    assert row["trained_accuracy"] == 0.25
+
+
+def test_the_control_says_whether_it_was_measured_during_the_phases():
+    # In the alphabet from epoch 3, memorised at 8.
+    for epochs, expected in (((0, 9), 0), ((2, 3), 1), ((3, 5, 8), 3), ((0, 20), 0)):
+        tables = {**curves(8), "heldout": held_out(*epochs, losses=[2.0] * len(epochs))}
+        assert analyse(tables, TINY)["control"]["between"].to_list() == [expected]
+    never = {**curves(None), "heldout": held_out(3, 5, losses=(2.0, 2.0))}
+    assert analyse(never, TINY)["control"]["between"].to_list() == [0]
 
 
 def test_contexts_are_averaged_by_string_first():
@@ -218,17 +260,17 @@ def test_an_interval_over_strings_is_that_of_student():
     )
 
 
-def sequence():
+def sequence(*, spike=False, never=False):
     """Three strings in sequence and the first again; what is learned is half forgotten later."""
     rows = []
-    t_mem = {0: 8, 1: 6, 2: 4, 3: 2}
+    t_mem = dict.fromkeys(range(4), 99) if never else {0: 8, 1: 6, 2: 4, 3: 2}
     for stage, learned in enumerate([0, 1, 2, 0]):
         for epoch in range(11):
             for measured in range(3):
                 if measured != learned and epoch % 5:
                     continue
                 if measured == learned:
-                    accuracy = 1.0 if epoch >= t_mem[stage] else 0.1
+                    accuracy = 1.0 if epoch >= t_mem[stage] or (spike and epoch == 1) else 0.1
                 else:
                     known = measured < stage and measured != learned
                     accuracy = 0.5 ** (stage - measured) if known else 0.05
@@ -262,6 +304,11 @@ def test_each_stage_has_its_time_and_the_last_one_is_again():
     assert "text_loss" not in analyse(tables, TINY)["stages"].columns
 
 
+def test_one_epoch_of_success_is_no_memory_in_a_sequence_either():
+    found = analyse(sequence(spike=True), TINY)["stages"].sort("stage")
+    assert found["t_mem"].to_list() == [8, 6, 4, 1]  # 1 and 2: two epochs in a row
+
+
 def test_retention_is_what_is_left_at_the_end_of_later_stages():
     found = analyse(sequence(), TINY)["retention"].sort("stage", "measured")
     assert found.select("stage", "measured", "since", "accuracy").rows() == [
@@ -283,6 +330,14 @@ def test_experiments_say_which_exposures_they_read():
         ("length", "tiny.u4.n8", None, None),
         ("size", "tiny.u4.n16", "one", None),
     ]
+
+
+def test_a_model_on_two_ladders_is_on_both():
+    config = replace(
+        tiny(), size=SizeConfig(ladders={"one": ("tiny",), "two": ("tiny",)}, letters=4, n=16)
+    )
+    found = analyse({}, config)["experiments"].filter(experiment="size")
+    assert found["ladder"].to_list() == ["one", "two"]
 
 
 def test_checkpoints_are_in_the_order_of_their_steps_wherever_they_come_from():
