@@ -28,6 +28,7 @@ __all__ = [
     "clopper_pearson",
     "effective_size",
     "rate",
+    "t_mean",
     "wilson",
 ]
 
@@ -49,7 +50,8 @@ class Estimate:
         low: Lower end of the interval; NaN where there is no interval.
         high: Upper end.
         n: Observations.
-        method: "wilson", "clopper-pearson", "bootstrap", or "none" where no interval can be made.
+        method: "wilson", "clopper-pearson", "bootstrap", "t", or "none" where no interval can be
+            made.
         confidence: The level of the interval, such as 0.95.
     """
 
@@ -154,6 +156,21 @@ def rate(
     k = size if n and y.all() else (value * size if n else 0.0)
     low, high = makers[method](k, size, confidence)
     return Estimate(value, low, high, n, method, confidence)
+
+
+def t_mean(values: ArrayLike, *, confidence: float = 0.95) -> Estimate:
+    """Mean of independent repetitions `[n]` and Student's t-interval, which n = 1 has none of.
+
+    Raises:
+        InputError: A confidence outside (0, 1).
+    """
+    _check_confidence(confidence)
+    x = np.asarray(values, dtype=np.float64)
+    n, value = len(x), float(x.mean()) if len(x) else math.nan
+    if n < 2 or not np.isfinite(x).all():
+        return Estimate.bare(value, n, confidence)
+    half = float(stats.t.ppf(0.5 + confidence / 2, n - 1)) * float(x.std(ddof=1)) / math.sqrt(n)
+    return Estimate(value, value - half, value + half, n, "t", confidence)
 
 
 def bootstrap(

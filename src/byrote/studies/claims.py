@@ -25,6 +25,8 @@ __all__ = [
 Verdict = Literal["holds", "fails", "not tested"]
 
 PROVENANCE = {
+    "F": "the paper's full text",
+    "N": "another paper, which is named",
     "T": "the paper's own opening page",
     "R": "public reviews of its predecessor",
     "A": "a third party's audit of paper and code",

@@ -15,6 +15,7 @@ __all__ = ["STUDIES", "get_study"]
 
 STUDIES: dict[str, str] = {
     "dynamics": "byrote.studies.dynamics:STUDY",
+    "goldfish": "byrote.studies.goldfish:STUDY",
 }
 """Name of a study -> `module:object` of its `Study`, imported when it is asked for."""
 
