@@ -104,3 +104,21 @@ def test_pitfall_8_guessing_a_finite_string_does_better_than_its_source(size, wa
 def test_what_is_no_string(ids):
     with pytest.raises(InputError, match="vector of token ids"):
         modal_frequency(ids)
+
+
+def test_some_positions_are_scored_by_the_predictor_of_all():
+    ids = np.random.default_rng(0).integers(0, 4, 100)
+    ks = [0, 1, 2, 5]
+    whole = kgram_ceiling(ids, ks, first=6)
+    each = [kgram_ceiling(ids, ks, first=6, positions=[i]) for i in range(6, 100)]
+    for k in ks:
+        # Ties count their parts, so that the positions' mean is the ceiling of the whole string.
+        assert np.mean([one[k] for one in each]) == pytest.approx(whole[k])
+    # a b a c: after a comes b or c, either as well; after b always a.
+    assert kgram_ceiling([0, 1, 0, 2], [1], positions=[1]) == {1: 0.5}
+    assert kgram_ceiling([0, 1, 0, 2], [1], positions=[2]) == {1: 1.0}
+
+
+def test_positions_that_are_not_scored_have_no_ceiling():
+    with pytest.raises(InputError, match="none of the 1 positions"):
+        kgram_ceiling([0, 1, 0, 2], [2], positions=[1])

@@ -18,7 +18,11 @@ __all__ = ["guess_accuracy", "kgram_ceiling", "modal_frequency"]
 
 
 def kgram_ceiling(
-    ids: ArrayLike, ks: Iterable[int], *, first: int | None = None
+    ids: ArrayLike,
+    ks: Iterable[int],
+    *,
+    first: int | None = None,
+    positions: Iterable[int] | None = None,
 ) -> dict[int, float]:
     """Accuracy of the best predictor of a string's tokens from the last k tokens alone.
 
@@ -32,6 +36,9 @@ def kgram_ceiling(
         ks: Lengths of the local prefix, each from 0 to n - 1.
         first: Score positions i ≥ `first` only, to compare all k on the same positions; it must be
             at least the largest k. None scores i ≥ k.
+        positions: The accuracy is over those of the scored positions that are among these. The
+            predictor is made from all scored ones; where it could as well say one of several
+            tokens, each counts its part. None takes all.
 
     Returns:
         The accuracy of each k, in the order given.
@@ -41,6 +48,7 @@ def kgram_ceiling(
     """
     tokens = _codes(ids)
     n = len(tokens)
+    chosen = np.arange(n) if positions is None else np.unique(np.fromiter(positions, np.int64))
     wanted = list(ks)
     for k in wanted:
         start = k if first is None else first
@@ -58,7 +66,14 @@ def kgram_ceiling(
             codes = np.unique(grown, return_inverse=True)[1].astype(np.int64)
         if k in wanted:
             skip = 0 if first is None else first - k
-            results[k] = _best_accuracy(codes[skip:], tokens[k + skip :])
+            right = _right(codes[skip:], tokens[k + skip :])
+            here = chosen[(chosen >= k + skip) & (chosen < n)] - (k + skip)
+            if not len(here):
+                raise InputError(
+                    f"k is {k} and none of the {len(chosen)} positions asked for is scored: the "
+                    f"first one that is is {k + skip}."
+                )
+            results[k] = float(right[here].mean())
     return {k: results[k] for k in wanted}
 
 
@@ -86,11 +101,17 @@ def guess_accuracy(what: StringSource | ArrayLike) -> float:
     return modal_frequency(what)
 
 
-def _best_accuracy(contexts: NDArray[np.int64], followers: NDArray[np.int64]) -> float:
-    pairs, counts = np.unique(contexts * (int(followers.max()) + 1) + followers, return_counts=True)
+def _right(contexts: NDArray[np.int64], followers: NDArray[np.int64]) -> NDArray[np.float64]:
+    """At each position, how probably the best predictor is right: 1 / ties, or 0."""
+    pairs, which, counts = np.unique(
+        contexts * (int(followers.max()) + 1) + followers, return_inverse=True, return_counts=True
+    )
     owners = pairs // (int(followers.max()) + 1)
     starts = np.flatnonzero(np.diff(owners, prepend=-1))
-    return float(np.maximum.reduceat(counts, starts).sum() / len(followers))
+    sizes = np.diff(np.append(starts, len(pairs)))
+    best = counts == np.repeat(np.maximum.reduceat(counts, starts), sizes)
+    ties = np.repeat(np.add.reduceat(best.astype(np.int64), starts), sizes)
+    return (best / ties)[which]
 
 
 def _codes(ids: ArrayLike) -> NDArray[np.int64]:

@@ -91,7 +91,7 @@ def test_a_rank_correlation_with_a_constant_is_none_at_all():
 
 
 FACTS = {
-    "init": "pretrained", "part": "all", "parameters": 10, "distribution": "uniform",
+    "source": "m", "init": "pretrained", "part": "all", "parameters": 10, "distribution": "uniform",
     "letters": 4, "entropy": math.log(4), "entropy_rate": math.log(4), "n": 16, "guess": 0.25,
     "modal": 0.3, "string_entropy": 1.3, "targets": 16,
 }  # fmt: skip
@@ -251,6 +251,45 @@ def test_contexts_are_averaged_by_string_first():
     assert (hit["low"], hit["high"]) == (0.0, 1.0)
     assert by["truncate", "nll"]["value"] == 2.0
     assert by["k-gram ceiling", "accuracy"]["value"] == pytest.approx(0.8)
+
+
+def test_the_ceiling_is_that_of_the_positions_asked():
+    # a b a c a b a c …: after a comes b or c, after b and c always a.
+    ids = [0, 1, 0, 2] * 6
+    rows = [
+        {
+            "training": "t", "string": 0, "epoch": 10, "condition": condition, "k": 1, "draw": 0,
+            "position": position, "hit": True, "nll": 0.1,
+        }
+        for condition, positions in (("truncate", (5, 7, 8, 9)), ("shuffle", (5, 7)))
+        for position in positions
+    ]  # fmt: skip
+    ints = {"string": pl.Int32, "epoch": pl.Int32, "k": pl.Int32}
+    ceilings = {"training": ["t"], "string": [0], "k": [1], "accuracy": [0.75]}
+    tables = {
+        "context": pl.DataFrame(rows, schema_overrides=ints),
+        "ceilings": pl.DataFrame(ceilings, schema_overrides={"string": pl.Int32, "k": pl.Int32}),
+        "trainings": pl.DataFrame({"training": ["t"], "string": [0], "ids": [ids]}),
+    }
+    derived = analyse(tables, TINY)
+    asked = derived["asked_ceilings"].row(0, named=True)
+    # Scored from position 2 on, c follows a once more than b does: so c is said, and is right at
+    # position 7, not at 5 and 9; a at position 8 is sure.
+    assert (asked["positions"], asked["accuracy"]) == (4, 0.5)
+    found = derived["contexts"].filter(measure="accuracy")
+    by = dict(zip(found["condition"], found["positions"], strict=True))
+    assert by == {"truncate": 4, "shuffle": 2, "k-gram ceiling": 4}
+    values = dict(zip(found["condition"], found["value"], strict=True))
+    assert values["k-gram ceiling"] == 0.5
+
+
+def test_a_published_step_0_is_a_model_without_pretraining():
+    for source, expected in (
+        ("EleutherAI/pythia-1b@step0", "random"),
+        ("EleutherAI/pythia-1b@step1000", "pretrained"),
+        ("EleutherAI/pythia-1b", "pretrained"),
+    ):
+        assert analyse(curves(8, source=source), TINY)["phases"]["init"].to_list() == [expected]
 
 
 def test_an_interval_over_strings_is_that_of_student():

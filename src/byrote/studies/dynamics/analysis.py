@@ -6,6 +6,7 @@ Everything here is cheap and is done again by `byrote report` when it has learne
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -14,6 +15,7 @@ import polars as pl
 from numpy.typing import ArrayLike
 from scipy import stats
 
+from byrote.recall.oracles import kgram_ceiling
 from byrote.recall.phases import detect_phases, times
 from byrote.studies.dynamics.config import DynamicsConfig
 from byrote.studies.dynamics.plan import needs
@@ -26,6 +28,8 @@ _KEYS = (
     "n",
 )  # fmt: skip
 _TIMES = ("t_in_alphabet", "t_guess", "t_mem")
+# A published checkpoint before any training, such as EleutherAI/pythia-1b@step0.
+_STEP_0 = re.compile(r"@step[-_]?0+$")
 # A rank correlation over fewer positions says little.
 _LEAST_POSITIONS = 8
 
@@ -42,7 +46,8 @@ def analyse(tables: Mapping[str, pl.DataFrame], config: DynamicsConfig) -> dict[
 
     Returns:
         `experiments` (which exposure serves which experiment), `phases` (one row a string),
-        `phase_times` (over strings), `order`, `control`, `contexts`, `stages`, `retention`.
+        `phase_times` (over strings), `order`, `control`, `asked_ceilings`, `contexts`, `stages`,
+        `retention`.
     """
     derived = {"experiments": _experiments(config, tables.get("trainings"))}
     if {"trainings", "epochs"} <= tables.keys():
@@ -53,7 +58,10 @@ def analyse(tables: Mapping[str, pl.DataFrame], config: DynamicsConfig) -> dict[
     if {"trainings", "heldout"} <= tables.keys():
         derived["control"] = _control(tables, derived.get("phases"))
     if {"context", "ceilings"} <= tables.keys():
-        derived["contexts"] = _contexts(tables)
+        ceilings = tables["ceilings"]
+        if "ids" in tables.get("trainings", pl.DataFrame()).columns:
+            ceilings = derived["asked_ceilings"] = _asked_ceilings(tables)
+        derived["contexts"] = _contexts(tables["context"], ceilings)
     if "sequential" in tables:
         derived["stages"] = _stages(tables, config)
         derived["retention"] = _retention(tables["sequential"])
@@ -130,6 +138,7 @@ def _phases(tables: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
                 "training": row["training"],
                 "string": row["string"],
                 **{key: row[key] for key in _KEYS},
+                "init": _init(row),
                 "guess": row["guess"],
                 "modal": row["modal"],
                 "string_entropy": row["string_entropy"],
@@ -146,6 +155,11 @@ def _phases(tables: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
             }
         )
     return _table("phases", rows)
+
+
+def _init(row: Mapping[str, Any]) -> str:
+    """What the weights were; those that a series of checkpoints begins with are fresh ones."""
+    return "random" if _STEP_0.search(row["source"]) else row["init"]
 
 
 def _phase_times(phases: pl.DataFrame) -> pl.DataFrame:
@@ -264,23 +278,61 @@ def _control(tables: Mapping[str, pl.DataFrame], phases: pl.DataFrame | None) ->
     )
 
 
-def _contexts(tables: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
+def _asked_ceilings(tables: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
+    """E6: the k-gram ceilings at the positions that the model was asked for.
+
+    The predictor is that of the table `ceilings`, made from the whole string; it is only scored
+    where the model is.
+    """
+    keys = ["training", "string"]
+    strings = {
+        (row["training"], row["string"]): row["ids"]
+        for row in tables["trainings"].select(*keys, "ids").iter_rows(named=True)
+    }
+    asked = tables["context"].partition_by(*keys, as_dict=True)
+    rows = []
+    for (training, string), ks in tables["ceilings"].group_by(keys, maintain_order=True):
+        wanted = ks["k"].to_list()
+        where = asked[training, string]["position"].unique().sort().to_list()
+        found = kgram_ceiling(
+            strings[training, string], wanted, first=max(wanted) + 1, positions=where
+        )
+        rows += [
+            {"training": training, "string": string, "k": k, "positions": len(where),
+             "accuracy": share}
+            for k, share in found.items()
+        ]  # fmt: skip
+    return _table("asked_ceilings", rows)
+
+
+def _contexts(context: pl.DataFrame, ceilings: pl.DataFrame) -> pl.DataFrame:
     """E6: accuracy over strings by condition and k, with the k-gram ceiling beside it."""
-    by_string = (
-        tables["context"]
-        .group_by("training", "string", "epoch", "condition", "k", maintain_order=True)
-        .agg(pl.col("hit").mean(), pl.col("nll").mean())
-    )
+    by_string = context.group_by(
+        "training", "string", "epoch", "condition", "k", maintain_order=True
+    ).agg(pl.col("hit").mean(), pl.col("nll").mean())
     keys = ("training", "epoch", "condition", "k")
     parts = [
         _clipped(_grouped(by_string, keys, "hit", "accuracy")),
         _grouped(by_string, keys, "nll", "nll"),
     ]
-    ceilings = tables["ceilings"].with_columns(
+    known = ceilings.with_columns(
         epoch=pl.lit(None, dtype=pl.Int32), condition=pl.lit("k-gram ceiling")
     )
-    parts.append(_clipped(_grouped(ceilings, keys, "accuracy", "accuracy")))
-    return pl.concat(parts)
+    parts.append(_clipped(_grouped(known, keys, "accuracy", "accuracy")))
+    asked = (
+        context.group_by("training", "condition", "string")
+        .agg(pl.col("position").n_unique().cast(pl.Int32).alias("positions"))
+        .group_by("training", "condition")
+        .agg(pl.col("positions").max())
+    )
+    everywhere = asked.group_by("training").agg(pl.col("positions").max().alias("most"))
+    return (
+        pl.concat(parts)
+        .join(asked, on=["training", "condition"], how="left", maintain_order="left")
+        .join(everywhere, on="training", how="left", maintain_order="left")
+        .with_columns(pl.coalesce("positions", "most").alias("positions"))
+        .drop("most")
+    )
 
 
 def _stages(tables: Mapping[str, pl.DataFrame], config: DynamicsConfig) -> pl.DataFrame:

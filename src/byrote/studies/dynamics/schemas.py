@@ -82,7 +82,7 @@ _T_IN = "First epoch with a mass of at least 0.95; null where there is none."
 
 _KEYS: _Columns = {
     "model": _TRAININGS["model"],
-    "init": _TRAININGS["init"],
+    "init": (_TEXT, "As in `trainings`; random also for a published checkpoint at step 0."),
     "part": _TRAININGS["part"],
     "parameters": _TRAININGS["parameters"],
     **_ALPHABET,
@@ -289,6 +289,18 @@ _TABLES: dict[str, tuple[str, _Columns]] = {
             "guess": _TRAININGS["guess"],
         },
     ),
+    "asked_ceilings": (
+        "E6: the ceilings at the positions that the model was asked for.",
+        {
+            **_TRAINED,
+            "k": (_SHORT, "Length of the local prefix, tokens."),
+            "positions": (_SHORT, "How many positions these are."),
+            "accuracy": (
+                _REAL,
+                "Accuracy there of the best predictor from k tokens, made from the whole string.",
+            ),
+        },
+    ),
     "contexts": (
         "E6: recall by condition and k, over strings; and the ceiling from k tokens.",
         {
@@ -298,6 +310,7 @@ _TABLES: dict[str, tuple[str, _Columns]] = {
             "k": (_SHORT, "Length of the local prefix, tokens; null for the whole prefix."),
             "measure": (_TEXT, "accuracy, or nll in nats."),
             **_INTERVAL,
+            "positions": (_SHORT, "Positions asked for in each string; fewer for shuffle."),
         },
     ),
     "stages": (
