@@ -97,7 +97,9 @@ def _learn(
     epoch = np.arange(last + 1)
     learned = 1 / (1 + np.exp(-(epoch - middle) / 1.3))
     level = need.level
-    loss = (level + 4 * np.exp(-epoch / 1.5)) * (1 - learned) + 0.01
+    # What a guesser can know is the string's own letters, of which it has fewer than the source.
+    floor = 0.95 * level
+    loss = (floor + 4 * np.exp(-epoch / 1.5)) * (1 - learned) + 0.01
     accuracy = np.clip(learned + (1 - learned) * 0.1, 0, 1)
     mass = 1 - np.exp(-(epoch + 0.3) / 1.5)
     curve = {
@@ -130,11 +132,12 @@ def _learn(
             "letters": need.letters,
             "entropy": level,
             "entropy_rate": level,
-            "string_entropy": 0.95 * level,
+            "string_entropy": floor,
             "guess": math.exp(-level),
             "modal": 1.4 * math.exp(-level),
             "n": need.n,
             "targets": need.n,
+            "lr": model.lr if model else 1e-3,
             "epochs": last,
             "epochs_at_most": need.epochs,
         }

@@ -6,7 +6,10 @@ import dataclasses
 
 import pytest
 
+from byrote.studies.claims import judge_all
+from byrote.studies.config import override
 from byrote.studies.dynamics.claims import CLAIMS
+from byrote.studies.dynamics.presets import PRESETS
 from tests.studies.dynamics.judged import (
     CONFIG,
     RECALL,
@@ -19,6 +22,7 @@ from tests.studies.dynamics.judged import (
     with_control,
     with_order,
 )
+from tests.studies.dynamics.synthetic import study_data
 
 ALPHABETS = (2, 4, 26)
 NEVER = None
@@ -538,3 +542,34 @@ def test_far_above_the_guessing_level_is_not_below_it():
     row = judged("control", with_control(e1(4), least_loss=spread(6.0, 4)))
     assert row["verdict"] == "holds"
     assert "never falls below" in row["statement"]
+
+
+_SHORT = {
+    "strings": 3, "training.heldout": 1, "phases.n": 64, "phases.alphabets": (2, 7, 26),
+    "entropy.n": 64, "entropy.models": ("pythia-1b",), "length.lengths": (16, 64), "size.n": 64,
+    "untrained.lengths": (16, 64), "checkpoints.n": 64, "partial.n": 64, "sequential.n": 64,
+    "sequential.strings": 4, "context.n": 64, "context.alphabets": (26,), "context.k": (1, 3, 5),
+    "context.models": ("pythia-1b",), "context.epochs": (30,),
+}  # fmt: skip
+
+
+def verdicts_of(config):
+    claims = judge_all(CLAIMS, study_data(config).tables, config)
+    assert claims["id"].to_list() == [claim.id for claim in CLAIMS]
+    return claims, dict(zip(claims["id"], claims["verdict"], strict=True))
+
+
+def test_the_tables_of_a_run_have_what_the_judges_ask_for():
+    claims, verdicts = verdicts_of(override(PRESETS["paper"], _SHORT))
+    reasons = "\n".join(claims.filter(verdict="not tested")["why"])
+    assert "no table" not in reasons
+    assert "was not part of this run" not in reasons
+    # The curves are those of strings that are guessed first; two models make a ladder as well.
+    assert verdicts["two-phases"] != "fails"
+    assert claims.filter(id="larger-faster")["n"].item() == 3
+
+
+def test_the_smoke_preset_says_nothing_of_pretrained_models_from_others():
+    _, verdicts = verdicts_of(PRESETS["smoke"])
+    untrained = ("entropy-skew", "length-pretrained", "forgetting", "mlp-suffices")
+    assert {verdicts[claim] for claim in untrained} == {"not tested"}

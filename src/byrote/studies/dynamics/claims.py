@@ -363,7 +363,7 @@ CLAIMS = (
     ),
     Claim(
         "small-parts-never",
-        "Training only biases, norms or embeddings does not memorise, however long",
+        "Training only biases, norms or embeddings does not memorise in 16 times the epochs of all",
         "beyond the paper, authors' logs",
         "Pythia-1B: loss 3.6 to 5.2 at epoch ~500",
         "D",

@@ -108,7 +108,8 @@ def _named(group: pl.DataFrame) -> str:
     for column, words in (("letters", "{} letters"), ("n", "n = {}")):
         if group[column].n_unique() == 1:
             parts.append(words.format(group[column][0]))
-    parts.append(f"up to {group['epochs_at_most'].max()} epochs")
+    most = " or ".join(str(epochs) for epochs in sorted(set(group["epochs_at_most"])))
+    parts.append(f"up to {most} epochs")
     rates = [f"{rate:g}" for rate in sorted(set(group["lr"]))]
     return f"{', '.join(parts)} at lr {' to '.join(dict.fromkeys(rates))}"
 

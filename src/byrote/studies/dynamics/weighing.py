@@ -207,7 +207,7 @@ def _shown(
     lows: Mapping[str, float], highs: Mapping[str, float], unit: str, n: int, of: str
 ) -> str:
     unit = f" {unit}" if unit else ""
-    if lows == highs and lows["low"] == lows["high"]:
+    if lows == highs and math.isclose(lows["low"], lows["high"], abs_tol=1e-9):
         return f"{_signed(lows['value'])}{unit} in all {n} {of}"
     if lows == highs:
         return f"{number(lows)}{unit}, {n} {of}"
