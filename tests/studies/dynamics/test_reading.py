@@ -5,7 +5,7 @@ import math
 import pytest
 
 from byrote.studies.claims import Judgement, NotTested
-from byrote.studies.dynamics.weighing import Span, direction, each, untested, within, worst
+from byrote.studies.weighing import Span, direction, each, untested, within, worst
 
 
 @pytest.mark.parametrize(

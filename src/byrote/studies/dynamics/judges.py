@@ -22,7 +22,7 @@ from byrote.studies.dynamics.reading import (
     spans,
     uniform,
 )
-from byrote.studies.dynamics.weighing import (
+from byrote.studies.weighing import (
     SHARE,
     SIGNED_SHARE,
     Span,

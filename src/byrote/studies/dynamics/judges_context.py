@@ -21,7 +21,7 @@ from byrote.studies.dynamics.reading import (
     ranks,
     spans,
 )
-from byrote.studies.dynamics.weighing import (
+from byrote.studies.weighing import (
     SIGNED_SHARE,
     direction,
     each,

@@ -21,7 +21,7 @@ from byrote.studies.dynamics.reading import (
     uniform,
     uniform_strings,
 )
-from byrote.studies.dynamics.weighing import (
+from byrote.studies.weighing import (
     SIGNED_SHARE,
     Span,
     direction,

@@ -12,7 +12,7 @@ import polars as pl
 from byrote.studies.claims import NotTested, Tables, at_least
 from byrote.studies.dynamics.analysis import learned_at, spearman
 from byrote.studies.dynamics.config import DynamicsConfig
-from byrote.studies.dynamics.weighing import SIGNED_SHARE, Span
+from byrote.studies.weighing import SIGNED_SHARE, Span
 
 __all__ = [
     "by_string",
