@@ -1,9 +1,9 @@
 """Verdicts by intervals over strings, with bounds for what was not reached; the worst decides.
 
 Three rules hold for every claim. Things that differ (models, alphabets, masks) are not mixed: each
-is judged apart, over its repetitions (strings, seeds), and the worst decides (`each`). A verdict goes by the 95 % interval, not
-by the mean alone. And what was not reached within the epochs is known between bounds only
-(`Span`), of which the one decides that speaks against the verdict.
+is judged apart, over its repetitions (strings, seeds), and the worst decides (`each`). A verdict
+goes by the 95 % interval, not by the mean alone. And what was not reached within the epochs is known
+between bounds only (`Span`), of which the one decides that speaks against the verdict.
 """
 
 from __future__ import annotations
@@ -189,9 +189,7 @@ def _interval(values: Sequence[float], limits: tuple[float, float]) -> dict[str,
         bound = limits[0] if endless[0] < 0 else limits[1]
         return dict.fromkeys(("value", "low", "high"), bound)
     found = t_mean(values)
-    return {
-        key: float(np.clip(getattr(found, key), *limits)) for key in ("value", "low", "high")
-    }
+    return {key: float(np.clip(getattr(found, key), *limits)) for key in ("value", "low", "high")}
 
 
 def _finite(value: float) -> float | None:
