@@ -6,10 +6,9 @@ are compared within a repetition.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
 import polars as pl
 
 from byrote.errors import InputError
@@ -17,7 +16,7 @@ from byrote.recall.intervals import Estimate, rate, t_mean
 from byrote.recall.membership import auc, tpr_at_fpr
 from byrote.studies.goldfish.config import GoldfishConfig
 
-__all__ = ["FPRS", "analyse", "divergence_of", "paired"]
+__all__ = ["FPRS", "analyse", "by_seed", "paired"]
 
 FPRS = (0.01, 0.05)
 """False-positive rates at which the membership attacks are judged."""
@@ -80,19 +79,8 @@ def _extraction(documents: pl.DataFrame) -> pl.DataFrame:
     return pl.DataFrame(rows, schema={**schema, **_ESTIMATE})
 
 
-def divergence_of(group: pl.DataFrame) -> tuple[float, float] | None:
-    """Share of first divergences that lie on a dropped token, and share of dropped tokens.
-
-    Source: 2406.10209, Table 1 and Figure 4.
-    """
-    diverged = group.filter(pl.col("at_dropped").is_not_null())
-    if diverged.is_empty():
-        return None
-    return float(diverged["at_dropped"].mean()), float(diverged["dropped_share"].mean())  # type: ignore[arg-type]
-
-
 def _divergence(documents: pl.DataFrame, config: GoldfishConfig) -> pl.DataFrame:
-    """Table 1 of the paper: where the first divergence lies."""
+    """Table 1 and Figure 4 of the paper: where the first divergence lies."""
     greedy = documents.filter(
         pl.col("member") & (pl.col("decoding") == "greedy") & pl.col("dropped_share").is_not_null()
     )
@@ -241,8 +229,3 @@ def _row(found: Estimate, group: pl.DataFrame) -> dict[str, Any]:
         "seeds": seeds,
         "n": len(group),
     }
-
-
-def finite(values: Iterable[float]) -> list[float]:
-    """Those that are numbers."""
-    return [value for value in values if np.isfinite(value)]

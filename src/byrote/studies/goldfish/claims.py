@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from byrote.studies.claims import Claim
-from byrote.studies.goldfish import judges
+from byrote.studies.goldfish import judges, judges_beyond
 
 __all__ = ["CLAIMS"]
 
@@ -28,7 +28,8 @@ CLAIMS: tuple[Claim, ...] = (
         "section 4.1, Figure 1 (E1)",
         "0 of 100 pages",
         "F",
-        "the same under each hash mask with k = 3 or 4",
+        "the same under each hash mask with k = 3 or 4, none of at least 16 passages; tested where "
+        "standard training recites more",
         judges.extreme_goldfish,
     ),
     Claim(
@@ -47,7 +48,7 @@ CLAIMS: tuple[Claim, ...] = (
         "Figure 2 (E2)",
         "0 %",
         "F",
-        "share of documents recited by the arm control",
+        "share of documents recited by the arm control, none of at least 16",
         judges.control_unaware,
     ),
     Claim(
@@ -86,8 +87,8 @@ CLAIMS: tuple[Claim, ...] = (
             "Table 1, Figure 4 (E3)",
             published,
             "F",
-            "share of first divergences that lie on a dropped token, less the share of tokens "
-            "dropped",
+            "share of first divergences that lie on a dropped token, less twice the share of "
+            "tokens dropped",
             judges.drops_where_diverged(strategy),
         )
         for strategy, published in _TABLE_1.items()
@@ -99,14 +100,14 @@ CLAIMS: tuple[Claim, ...] = (
         "no systematic gap on seven benchmarks",
         "F",
         "not measured",
-        judges.not_measured(
+        judges_beyond.not_measured(
             "models that can be trained here are at chance on such benchmarks; the validation loss "
             "of each arm is in the table of losses"
         ),
     ),
     Claim(
         "equal-input",
-        "After the same number of tokens shown, goldfish training has a slightly higher loss",
+        "After the same number of tokens shown, goldfish training has the higher loss",
         "section 5.2, Figure 5 (E5)",
         "trails slightly; not published as a number",
         "F",
@@ -130,7 +131,7 @@ CLAIMS: tuple[Claim, ...] = (
         "a minimal drop under greedy decoding",
         "F",
         "not measured",
-        judges.not_measured(
+        judges_beyond.not_measured(
             "Mauve compares thousands of long texts by a large model's features; a model of this "
             "size writes nothing that it could tell apart"
         ),
@@ -141,7 +142,7 @@ CLAIMS: tuple[Claim, ...] = (
         "section 5.5, Table 2 (E7)",
         "AUC of loss over zlib bytes from .9963 (k = 3) to 1.000 (k = 128)",
         "F",
-        "AUC of the same attack, members against documents never shown",
+        "AUC of the same attack, members against documents never shown, at three k or more",
         judges.membership_stays,
     ),
     Claim(
@@ -159,7 +160,8 @@ CLAIMS: tuple[Claim, ...] = (
         "section 5.4, Figure 8 (E8)",
         "0 % greedy, 0 % with beams",
         "F",
-        "share recited with beams less that of greedy decoding",
+        "share recited with beams, none of at least 16; tested where beams get more out of "
+        "standard training",
         judges.beam_resists,
     ),
     Claim(
@@ -186,7 +188,8 @@ CLAIMS: tuple[Claim, ...] = (
         "Figure 9 (E9)",
         "not published as a number",
         "F",
-        "ROUGE-L with h = 4 less that with h = 13; at most 0.1 apart",
+        "ROUGE-L with h = 4 less that with h = 13, at most 0.1 apart, and both below standard "
+        "training",
         judges.width_matters,
     ),
     Claim(
@@ -196,7 +199,7 @@ CLAIMS: tuple[Claim, ...] = (
         "22 of 10,672 probes are recited, all of texts with differing web copies",
         "N",
         "ROUGE-L with edits in half of the copies less that with exact ones",
-        judges.near_duplicates_leak("edited"),
+        judges_beyond.near_duplicates_leak("edited"),
     ),
     Claim(
         "reformatted-leak",
@@ -205,7 +208,7 @@ CLAIMS: tuple[Claim, ...] = (
         "the same texts differ in line breaks or tokens",
         "N",
         "ROUGE-L with half of the copies reformatted less that with exact ones",
-        judges.near_duplicates_leak("reformatted"),
+        judges_beyond.near_duplicates_leak("reformatted"),
     ),
     Claim(
         "normalized-edited",
@@ -214,7 +217,7 @@ CLAIMS: tuple[Claim, ...] = (
         "not published",
         "beyond",
         "ROUGE-L with edited copies, mask of the text less mask of the tokens",
-        judges.normalized_helps("edited"),
+        judges_beyond.normalized_helps("edited"),
     ),
     Claim(
         "normalized-reformatted",
@@ -223,7 +226,7 @@ CLAIMS: tuple[Claim, ...] = (
         "not published",
         "beyond",
         "ROUGE-L with reformatted copies, mask of the text less mask of the tokens",
-        judges.normalized_helps("reformatted"),
+        judges_beyond.normalized_helps("reformatted"),
     ),
     Claim(
         "memfree-verbatim",
@@ -231,8 +234,9 @@ CLAIMS: tuple[Claim, ...] = (
         "Ippolito et al., 2210.17546",
         "0 by construction",
         "N",
-        "share recited by the arm standard when no n-gram of a document may be completed",
-        judges.memfree_verbatim,
+        "share recited by the arm standard when no n-gram of a document may be completed; tested "
+        "where it recites more without",
+        judges_beyond.memfree_verbatim,
     ),
     Claim(
         "memfree-overlap",
@@ -241,7 +245,7 @@ CLAIMS: tuple[Claim, ...] = (
         "not published as one number",
         "N",
         "ROUGE-L of the arm standard under MemFree less that of the control",
-        judges.memfree_overlap,
+        judges_beyond.memfree_overlap,
     ),
 )
 """All claims, in the order of the table."""
