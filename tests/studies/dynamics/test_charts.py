@@ -16,8 +16,8 @@ from byrote.studies.dynamics.charts import held_curves, init_looks, ordered_look
 from byrote.studies.dynamics.charts_times import short_count, time_marks
 from byrote.studies.dynamics.config import PhasesConfig
 from byrote.studies.dynamics.figures_context import CONDITION_LOOKS, context_figures
+from byrote.studies.dynamics.figures_control import control_figures
 from byrote.studies.dynamics.figures_phases import (
-    control_figures,
     order_figures,
     phase_figures,
     raster_cells,
@@ -393,6 +393,18 @@ def test_the_context_has_a_panel_for_each_alphabet_and_epoch_with_both_reference
         }
         assert sum(set(r) == {"k", "value"} for r in rows) == len(LAPTOP.context.k)
         assert any(set(r) == {"value", "low", "high"} for r in rows)
+
+
+def test_conditions_of_one_k_stand_beside_each_other_with_their_intervals(laptop):
+    rows = [r for r in _rows(context_figures(laptop)[0].chart) if "at" in r]
+    k = LAPTOP.context.k[0]
+    places = {r["at"] for r in rows if r["k"] == k}
+    assert len(places) == len(CONDITION_LOOKS)
+    assert all(k / 1.1 < place < k * 1.1 for place in places)
+    assert all(r["low"] <= r["value"] <= r["high"] for r in rows)
+    layers = context_figures(laptop)[0].chart.to_dict()["layer"]
+    bars = [part for part in layers if part["mark"]["type"] == "rule" and "y2" in part["encoding"]]
+    assert [part["encoding"]["y2"]["field"] for part in bars] == ["high"]
 
 
 def test_the_intervals_of_the_context_are_in_a_table(found):

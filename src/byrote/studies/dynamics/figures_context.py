@@ -7,7 +7,7 @@ import polars as pl
 
 from byrote.report.figures import Figure
 from byrote.report.palette import LIGHT
-from byrote.report.plotting import layered, plain, share_axis, styled
+from byrote.report.plotting import layered, plain, renamed, share_axis, styled
 from byrote.report.study import StudyData
 from byrote.studies.dynamics.charts import Look, looks_of, table
 
@@ -15,6 +15,8 @@ __all__ = ["CONDITION_LOOKS", "context_figures", "context_rows"]
 
 _CEILING = "k-gram ceiling"
 _INTACT = "intact"
+# From one condition to the next, on the logarithmic axis.
+_STEP = 1.025
 
 # Blues and green keep the distribution of the letters, orange and purple do not.
 CONDITION_LOOKS = {
@@ -68,7 +70,7 @@ def _panel(panel: pl.DataFrame, title: str, n: int) -> alt.LayerChart:
     x = alt.X(
         "k:Q",
         title="local prefix kept, k (tokens, logarithmic)",
-        scale=alt.Scale(type="log", nice=False, domain=[ks[0] / 1.08, ks[-1] * 1.08]),
+        scale=alt.Scale(type="log", nice=False, domain=[ks[0] / 1.2, ks[-1] * 1.2]),
         axis=alt.Axis(values=ks, format="d", grid=False),
     )
     y = share_axis("positions recalled", top=1.04)
@@ -77,8 +79,18 @@ def _panel(panel: pl.DataFrame, title: str, n: int) -> alt.LayerChart:
     curves = panel.filter(pl.col("condition").is_in(list(names))).with_columns(
         series=pl.col("condition").replace_strict(names, return_dtype=pl.String)
     )
-    curves = curves.select("series", "k", "strings", pl.col("value", "low", "high").round(4))
-    base = alt.Chart(plain(curves.sort("series", "k"))).encode(x=x, y=y)
+    # Beside each other, so that the intervals of several conditions can be told apart.
+    order = [look.name for look in looks]
+    aside = {name: _STEP ** (i - (len(order) - 1) / 2) for i, name in enumerate(order)}
+    curves = curves.select(
+        "series",
+        "k",
+        "strings",
+        "positions",
+        pl.col("value", "low", "high").round(4),
+        at=(pl.col("k") * pl.col("series").replace_strict(aside, return_dtype=pl.Float64)).round(3),
+    )
+    base = alt.Chart(plain(curves.sort("series", "k"))).encode(x=renamed(x, "at:Q"), y=y)
     colour, dash = looks_of(looks, "color", marks=True), looks_of(looks, "dash", marks=True)
     tooltip = [
         alt.Tooltip("series:N", title="global context"),
@@ -87,6 +99,7 @@ def _panel(panel: pl.DataFrame, title: str, n: int) -> alt.LayerChart:
         alt.Tooltip("low:Q", title="interval from", format=".1%"),
         alt.Tooltip("high:Q", title="to", format=".1%"),
         alt.Tooltip("strings:Q", title="strings"),
+        alt.Tooltip("positions:Q", title="positions of each"),
     ]
     ceiling = panel.filter(pl.col("condition") == _CEILING).sort("k")
     intact = panel.filter(pl.col("condition") == _INTACT).select("value", "low", "high")
@@ -114,6 +127,15 @@ def _panel(panel: pl.DataFrame, title: str, n: int) -> alt.LayerChart:
             .mark_rule(color=ink, strokeWidth=1.6, aria=False)
             .encode(y=y)
         )
+    # One string has no interval.
+    sure = curves.filter(pl.all_horizontal(pl.col("low", "high").is_finite()))
+    if not sure.is_empty():
+        bars = alt.Chart(plain(sure.sort("series", "k"))).mark_rule(
+            strokeWidth=1.6, opacity=0.5, aria=False
+        )
+        layers.append(
+            bars.encode(x=renamed(x, "at:Q"), y=renamed(y, "low:Q"), y2="high:Q", color=colour)
+        )
     layers.append(base.mark_line(strokeWidth=2, aria=False).encode(color=colour, strokeDash=dash))
     layers.append(
         base.mark_point(filled=True, size=55, opacity=1, aria=False).encode(
@@ -122,4 +144,5 @@ def _panel(panel: pl.DataFrame, title: str, n: int) -> alt.LayerChart:
     )
     strings = int(panel["strings"].max() or 0)  # type: ignore[arg-type]
     subtitle = f"n = {n}, {strings} strings; solid: whole prefix; grey, dotted: k-gram ceiling"
+    subtitle += "; bars: 95 %" if not sure.is_empty() else ""
     return styled(layered(*layers), title, subtitle, height=260)

@@ -1,4 +1,4 @@
-"""Charts of the two phases (E1), of the order of memorisation (E5) and of the control (E9)."""
+"""Charts of the two phases (E1) and of the order of memorisation (E5)."""
 
 from __future__ import annotations
 
@@ -26,7 +26,6 @@ from byrote.studies.dynamics.charts import (
 from byrote.studies.dynamics.charts_times import time_marks
 
 __all__ = [
-    "control_figures",
     "order_figures",
     "phase_figures",
     "raster_cells",
@@ -39,7 +38,7 @@ _MEASURES = (
     ("accuracy", "recollection accuracy", "recollection accuracy"),
     ("mass", "probability on the alphabet", "probability on the alphabet"),
     ("entropy", "entropy of the prediction (nats)", "entropy of the prediction"),
-    ("kl_model_source", "KL(model || source), nats", "distance to the letters' distribution"),
+    ("kl_empirical_model", "KL(letters || model), nats", "distance to the letters' frequencies"),
 )
 _SHARES = {"accuracy", "mass"}
 _MARKS = {
@@ -51,8 +50,6 @@ _NEVER = ("not memorised within its epochs", "triangle-up")
 _MAX_RASTERS = 6
 _RASTER_POSITIONS, _RASTER_EPOCHS = 128, 128
 _LEVELS = 4
-# Measurements of never-seen strings that a chart shows of each.
-_MEASURED = 26
 
 
 def phase_figures(data: StudyData) -> list[tuple[str, list[Figure]]]:
@@ -106,8 +103,8 @@ def phase_figures(data: StudyData) -> list[tuple[str, list[Figure]]]:
 
 
 def _guess_levels(rows: pl.DataFrame, measure: str) -> pl.DataFrame:
-    """What guessing without the prefix gives: ln ℓ, or the share of the commonest letter."""
-    columns = {"loss": "entropy_rate", "entropy": "entropy_rate", "accuracy": "modal"}
+    """What the best guess gives: the entropy of the letters, the share of the commonest one."""
+    columns = {"loss": "floor", "entropy": "floor", "accuracy": "modal"}
     if measure not in columns:
         return pl.DataFrame(schema={"letters": rows.schema["letters"], "value": pl.Float64})
     return rows.group_by("letters").agg(pl.col(columns[measure]).mean().alias("value"))
@@ -145,63 +142,6 @@ _MARK_SCHEMA = {
     "mark": pl.String,
     "sign": pl.String,
 }
-
-
-def control_figures(data: StudyData) -> list[Figure]:
-    """E9: the loss on the learned string against that on never-seen ones of the same source."""
-    rows, epochs = phase_rows(data, "phases"), table(data, "epochs")
-    heldout = table(data, "heldout")
-    if rows is None or epochs is None or heldout is None:
-        return []
-    looks = [
-        Look("the learned string", "chart-texts"),
-        Look("never-seen strings, same source", "chart-control-2", "square", (6, 3)),
-    ]
-    figures = []
-    trainings = rows.select("training", "model", "letters", "n", "entropy_rate")
-    for row in trainings.unique(maintain_order=True).iter_rows(named=True):
-        here = pl.col("training") == row["training"]
-        # Strings of one exposure may have several held-out ones; these are averaged first.
-        control = (
-            heldout.filter(here)
-            .group_by("training", "string", "epoch")
-            .agg(pl.col("loss").mean())
-            .sort("string", "epoch")
-        )
-        if control.is_empty():
-            continue
-        seen, unseen = (look.name for look in looks)
-        curves = held_curves(epochs.filter(here), ["loss"]).with_columns(series=pl.lit(seen))
-        # Strings end at different epochs: their few measurements are not averaged.
-        measured = control["epoch"].unique().sort()
-        thinned = measured.gather_every(math.ceil(len(measured) / _MEASURED)).to_list()
-        shown = pl.col("epoch").is_in(thinned) | (
-            pl.col("epoch") == pl.col("epoch").max().over("string")
-        )
-        each = control.filter(pl.col("loss").is_finite() & shown).select(
-            "string", "epoch", series=pl.lit(unseen), value=pl.col("loss").round(4)
-        )
-        tops = [*curves["high"].to_list(), *each["value"].to_list()]
-        top = max(tops, default=1.0)
-        level = pl.DataFrame({"series": [unseen], "value": [row["entropy_rate"]]})
-        chart = training_curves(
-            curves.select("series", "epoch", "value", "low", "high"),
-            looks,
-            alt.Y(
-                "value:Q",
-                title="mean loss (nats per token)",
-                scale=alt.Scale(domain=[0, 1.04 * top]),
-            ),
-            title=f"{row['model']}, ℓ = {row['letters']}: learned and never-seen strings",
-            subtitle=f"n = {row['n']}; dashed: ln ℓ = {row['entropy_rate']:.2f}",
-            levels=level,
-            each=each,
-        )
-        if chart is not None:
-            name = f"control-{row['training']}"
-            words = f"loss on learned and held-out strings, {row['model']}, ℓ = {row['letters']}"
-            figures.append(Figure(name, "control", chart, words))
-    return figures
 
 
 def _order_labels(rows: pl.DataFrame) -> pl.DataFrame:

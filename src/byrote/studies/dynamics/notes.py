@@ -43,11 +43,13 @@ def notes(tables: Mapping[str, pl.DataFrame], config: DynamicsConfig) -> list[st
     phases = tables.get("phases")
     if phases is not None:
         censored = int(phases["t_mem"].is_null().sum())
-        found.append(
-            f"{censored} of {len(phases)} exposures were not memorised within their epochs. They "
-            "count as later than all others in medians and ranks, and as the epoch after the last "
-            "in differences and factors, which these then understate."
-        )
+        if censored:
+            found.append(
+                f"{censored} of {len(phases)} exposures were not memorised within their epochs. "
+                "They count as later than all others in medians, and their last epoch is a lower "
+                "bound in differences and factors: it can decide a claim only in the direction in "
+                "which it is one."
+            )
     if any(model.source.startswith("bundled:") for model in config.models.values()):
         found.append(
             "The bundled models' weights come from quantised files and are trained in float32; "

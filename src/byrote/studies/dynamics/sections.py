@@ -5,21 +5,20 @@ An experiment whose tables are missing or empty has no section.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from itertools import chain, repeat
 
 import polars as pl
 
 from byrote.report.figures import Figure
-from byrote.report.page import Block, Cell, ChartBlock, ProseBlock, Section, TableBlock
+from byrote.report.page import Block, ChartBlock, ProseBlock, Section
 from byrote.report.study import StudyData, verdict_facts
-from byrote.studies.dynamics.charts import phase_rows, table
-from byrote.studies.dynamics.charts_times import CENSORED_NOTE, short_count, time_marks
+from byrote.studies.dynamics.charts import table
+from byrote.studies.dynamics.charts_times import CENSORED_NOTE
 from byrote.studies.dynamics.config import DynamicsConfig
-from byrote.studies.dynamics.figures_context import CONDITION_LOOKS, context_figures, context_rows
+from byrote.studies.dynamics.figures_context import context_figures, context_rows
+from byrote.studies.dynamics.figures_control import control_figures, position_figures
 from byrote.studies.dynamics.figures_phases import (
-    control_figures,
     order_figures,
     phase_figures,
     raster_figures,
@@ -33,14 +32,9 @@ from byrote.studies.dynamics.figures_times import (
     size_figures,
     untrained_figures,
 )
+from byrote.studies.dynamics.section_tables import context_table, partial_table, times_table
 
 __all__ = ["facts", "sections"]
-
-_TIMES = {
-    "t_in_alphabet": "in the alphabet",
-    "t_guess": "end of guessing",
-    "t_mem": "memorised",
-}
 
 
 def sections(data: StudyData, config: DynamicsConfig) -> list[Section]:
@@ -96,8 +90,9 @@ def _phases(data: StudyData) -> Section | None:
     readings = chain(
         (
             "One line an alphabet size, darker with more letters. Dashed: what guessing without "
-            "the prefix gives, that is ln ℓ for loss and entropy and the share of the commonest "
-            "letter for accuracy. A square marks the end of guessing, a circle memorisation (each "
+            "the prefix gives, that is the entropy of the strings' own letter frequencies (a "
+            "little below ln ℓ) for loss and entropy, and the share of the commonest letter for "
+            "accuracy. A square marks the end of guessing, a circle memorisation (each "
             "the median over strings, set on the mean curve), a triangle strings that were not "
             "memorised. A string that ended early because it was memorised is held at its last "
             "value until the last one ends.",
@@ -108,7 +103,7 @@ def _phases(data: StudyData) -> Section | None:
         _charts(figures, reading)
         for (_, figures), reading in zip(phase_figures(data), readings, strict=False)
     ]
-    blocks.append(_times_table(data))
+    blocks.append(times_table(data))
     return _section(
         "phases",
         "The two phases, for every alphabet size",
@@ -116,7 +111,7 @@ def _phases(data: StudyData) -> Section | None:
         [
             "A model is shown a random string again and again. First it learns which tokens occur "
             "and how often (guessing), then which one follows each prefix (memorisation).",
-            "Look for a loss that pauses near the dashed ln ℓ while the probability on the "
+            "Look for a loss that pauses near the dashed level while the probability on the "
             "alphabet is already near 1, the lowest distance to the letters' distribution at the "
             "end of the pause, and an accuracy that leaves the guess level only after it.",
             "Published: the two phases are consistent across model families (2407.19262, section "
@@ -125,42 +120,6 @@ def _phases(data: StudyData) -> Section | None:
         ],
         blocks,
     )
-
-
-def _times_table(data: StudyData) -> TableBlock | None:
-    rows = phase_rows(data, "phases")
-    if rows is None:
-        return None
-    keys = ["training", "model", "letters", "n"]
-    columns = {name: time_marks(rows, keys, name)[0] for name in _TIMES}
-    lines = []
-    for index in range(len(columns["t_mem"])):
-        parts = [found.row(index, named=True) for found in columns.values()]
-        first = parts[0]
-        cells = [
-            Cell(first["model"], heading=True),
-            Cell(f"{first['letters']}", number=True),
-            Cell(f"{first['n']}", number=True),
-        ]
-        cells += [Cell(part["text"], _time_words(part), number=True) for part in parts]
-        cells.append(Cell(f"{parts[-1]['censored']} of {parts[-1]['strings']}", number=True))
-        lines.append(cells)
-    sure = columns["t_mem"]["confidence"].drop_nulls()
-    at = f" ({float(sure.min()):.0%} or more)".replace("%", " %") if len(sure) else ""  # type: ignore[arg-type]
-    header = ["model", "ℓ", "n", *(f"{words} (epoch)" for words in _TIMES.values())]
-    caption = f"Median epochs over strings, with the interval of the median{at}"
-    return TableBlock(caption, [*header, "not memorised"], lines)
-
-
-def _time_words(part: dict[str, object]) -> str:
-    """The interval of a median; what was not reached is said to be above the last epoch."""
-    if part["strings"] == 1:
-        return "one string"
-    if part["censored"] == part["strings"]:
-        return f"all {part['strings']} never"
-    end = f"over {part['high']:g}" if part["open"] else f"{part['high']:g}"
-    missing = f", {part['censored']} never" if part["censored"] else ""
-    return f"{part['low']:g}–{end}{missing}"
 
 
 def _entropy(data: StudyData) -> Section | None:
@@ -283,50 +242,26 @@ def _context(data: StudyData) -> Section | None:
         [
             _charts(
                 context_figures(data),
-                "Solid black: the whole prefix. Dotted black over grey: the k-gram ceiling. "
-                "Blues and green keep the distribution of the letters, orange and purple do not.",
+                "Solid black: the whole prefix. Dotted black over grey: the k-gram ceiling at the "
+                "same positions. Blues and green keep the distribution of the letters, orange and "
+                "purple do not. Bars are 95 % t-intervals over strings; the marks of one k stand "
+                f"beside each other.{_fewer_positions(data)}",
             ),
-            _context_table(data),
+            context_table(data),
         ],
     )
 
 
-def _context_table(data: StudyData) -> TableBlock | None:
+def _fewer_positions(data: StudyData) -> str:
+    """Shuffled contexts cannot be shared between positions, so that fewer are asked for."""
     rows = context_rows(data)
     if rows is None:
-        return None
-    names = {
-        **{name: look.name for name, look in CONDITION_LOOKS.items()},
-        "intact": "whole prefix",
-        "k-gram ceiling": "k-gram ceiling",
-    }
-    ks = rows["k"].drop_nulls().unique().sort().to_list()
-    lines = []
-    keys = ["model", "letters", "epoch", "condition"]
-    for (model, letters, epoch, condition), group in rows.group_by(*keys, maintain_order=True):
-        at = {row["k"]: row for row in group.iter_rows(named=True)}
-        cells = [
-            Cell(f"{model}, ℓ = {letters}", heading=True),
-            Cell("any" if epoch is None else f"{epoch}", number=True),
-            Cell(names.get(str(condition), str(condition))),
-        ]
-        for k in ks:
-            row = at.get(k, at.get(None))
-            if row is None:
-                cells.append(Cell("–", number=True))
-                continue
-            cells.append(Cell(f"{100 * row['value']:.0f} %", _interval(row), number=True))
-        lines.append(cells)
-    header = ["strings of", "epoch", "global context", *(f"k = {k}" for k in ks)]
-    caption = "Accuracy by condition and k: mean over strings, 95 % t-interval"
-    return TableBlock(caption, header, lines, collapsed=True)
-
-
-def _interval(row: dict[str, float]) -> str:
-    low, high = row["low"], row["high"]
-    if low is None or high is None or not (math.isfinite(low) and math.isfinite(high)):
         return ""
-    return f"{100 * low:.0f}–{100 * high:.0f}"
+    counts = dict(rows.group_by("condition").agg(pl.col("positions").max()).rows())
+    few, all_of_them = counts.get("shuffle"), max(v for v in counts.values() if v is not None)
+    if few is None or few >= all_of_them:
+        return ""
+    return f" Shuffled contexts were asked for {few} of the {all_of_them} positions."
 
 
 def _sequence(data: StudyData) -> Section | None:
@@ -411,7 +346,12 @@ def _control(data: StudyData, config: DynamicsConfig) -> Section | None:
                 f"Never-seen strings are measured every {config.training.heldout_every} epochs; a "
                 f"dashed line is the mean of the {config.training.heldout} that go with one "
                 "learned string.",
-            )
+            ),
+            _charts(
+                position_figures(data),
+                "Were a low loss inferred in context, it would fall along the string. Each learned "
+                "string has its own epoch of the lowest loss.",
+            ),
         ],
     )
 
@@ -434,54 +374,9 @@ def _partial(data: StudyData) -> Section | None:
                 partial_figures(data),
                 f"Large marks are medians over strings, bars their intervals. {_note()}",
             ),
-            _partial_table(data),
+            partial_table(data),
         ],
     )
-
-
-def _partial_table(data: StudyData) -> TableBlock | None:
-    rows = phase_rows(data, "partial")
-    if rows is None:
-        return None
-    keys = ["model", "part", "trained_parameters"]
-    medians, _ = time_marks(rows, keys)
-    ends = rows.group_by(*keys, maintain_order=True).agg(
-        pl.col("last_epoch").max(),
-        *(
-            getattr(pl.col(name), how)().alias(f"{name}_{how}")
-            for name in ("last_loss", "last_accuracy")
-            for how in ("mean", "min", "max")
-        ),
-    )
-    lines = [
-        [
-            Cell(row["part"], heading=True),
-            Cell(row["model"]),
-            Cell(short_count(row["trained_parameters"]), number=True),
-            Cell(row["text"], _time_words(row), number=True),
-            Cell(
-                f"{row['last_loss_mean']:.2f}",
-                f"{row['last_loss_min']:.2f}–{row['last_loss_max']:.2f}",
-                number=True,
-            ),
-            Cell(
-                f"{100 * row['last_accuracy_mean']:.0f} %",
-                f"{100 * row['last_accuracy_min']:.0f}–{100 * row['last_accuracy_max']:.0f}",
-                number=True,
-            ),
-        ]
-        for row in medians.join(ends, on=keys, maintain_order="left").iter_rows(named=True)
-    ]
-    header = [
-        "part",
-        "model",
-        "parameters",
-        "memorised (epoch)",
-        "loss at the end",
-        "accuracy at the end",
-    ]
-    caption = "Trained parts: median epoch; mean at the end, lowest and highest string below"
-    return TableBlock(caption, header, lines)
 
 
 def _note() -> str:
