@@ -20,7 +20,7 @@ corpora = st.lists(st.lists(st.integers(0, VOCAB - 1), max_size=12), max_size=6)
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 @given(
     documents=corpora, asked=st.lists(st.integers(0, VOCAB - 1), max_size=15), n=st.integers(2, 4)
 )
@@ -40,7 +40,7 @@ def test_a_filter_is_the_set(kind, documents, asked, n):
 
 
 @pytest.mark.parametrize("kept", [0, 1, 7])
-@settings(max_examples=40)
+@settings(max_examples=40, deadline=None)
 @given(documents=corpora, n=st.integers(2, 4))
 def test_the_set_stays_exact_when_hashes_collide(kept, documents, n):
     """With keys of 0 to 3 bits nearly all prefixes share one: the tokens decide."""

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from byrote.decoding.hashing import (
@@ -25,6 +25,7 @@ def polynomial(ids):
     return state
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(0, 2**31 - 1), max_size=40), st.integers(1, 12))
 def test_windows_are_the_polynomial(ids, width):
     states = window_states(token_values(np.array(ids, dtype=np.int64)), width)
@@ -32,6 +33,7 @@ def test_windows_are_the_polynomial(ids, width):
     assert states.tolist() == wanted
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(0, 999), min_size=5, max_size=5), st.integers(0, 999))
 def test_the_last_token_is_appended(ids, last):
     state = append_token(row_states(np.array([ids])), token_values(np.array([last])))
@@ -60,6 +62,7 @@ def test_no_two_of_many_structured_windows_collide(width):
     assert len(np.unique(row_states(rows))) == len(rows)
 
 
+@settings(deadline=None)
 @given(st.lists(st.lists(st.integers(0, 9), max_size=8), max_size=8), st.integers(2, 5))
 def test_chunks_hold_the_windows_of_each_document(documents, n):
     found = [

@@ -57,6 +57,17 @@ Examples:
   byrote doctor 'random:gpt2?hidden_size=64'
 """,
     ),
+    "filter": (
+        "byrote.cli.filters",
+        "Build, describe and test filters of n-grams, which decoding never completes.",
+        """\
+Examples:
+  byrote filter build corpus:kjv --out kjv.filter
+  byrote filter build train.jsonl --tokenizer EleutherAI/pythia-1b --n 13 --out train.filter
+  byrote filter info kjv.filter
+  byrote filter test kjv.filter corpus:kjv?book=Psalms corpus:licenses
+""",
+    ),
     "report": (
         "byrote.cli.runs:report",
         "Draw the report of a run again.",
@@ -86,6 +97,15 @@ Examples:
     ),
 }
 
+# Command -> its own commands: where each is defined below the command's module, one line of help.
+_SUBCOMMANDS = {
+    "filter": {
+        "build": ("build", "Build a filter of all n-grams of texts."),
+        "info": ("info", "Say what is in a filter."),
+        "test": ("measure", "Measure false positives, and how much of some texts is in."),
+    },
+}
+
 
 def build_app(words: Sequence[str]) -> App:
     """Build the parser.
@@ -106,9 +126,22 @@ def build_app(words: Sequence[str]) -> App:
         suppress_keyboard_interrupt=False,
     )
     for name, (target, line, examples) in _COMMANDS.items():
+        if name in _SUBCOMMANDS:
+            app.command(_group(App, name, words))
+            continue
         text = None if name in words[:1] else line
         app.command(target, name=name, help=text, help_epilogue=examples)
     return app
+
+
+def _group(app_type: type[App], name: str, words: Sequence[str]) -> App:
+    """A command that has commands of its own."""
+    module, line, examples = _COMMANDS[name]
+    group = app_type(name=name, help=line, help_epilogue=examples, help_format="plaintext")
+    for part, (function, text) in _SUBCOMMANDS[name].items():
+        help_ = None if [name, part] == list(words[:2]) else text
+        group.command(f"{module}:{function}", name=part, help=help_)
+    return group
 
 
 def overview() -> str:

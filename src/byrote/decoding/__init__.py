@@ -12,14 +12,23 @@ if TYPE_CHECKING:
     from byrote.decoding.base import NGramFilter, Origin
     from byrote.decoding.bloom import BloomFilter
     from byrote.decoding.building import build_filter
+    from byrote.decoding.evasion import (
+        EVASION_MEASURES,
+        evasion_rows,
+        measure_evasion,
+        summarise_evasion,
+    )
     from byrote.decoding.files import FILTERS, load_filter, read_header
     from byrote.decoding.identity import tokenizer_hash
     from byrote.decoding.memfree import MemFree, MemFreeCounts
     from byrote.decoding.sets import NGramSet
+    from byrote.decoding.styles import STYLES
 
 __getattr__, __dir__ = lazy(__name__)
 __all__ = [
+    "EVASION_MEASURES",
     "FILTERS",
+    "STYLES",
     "BloomFilter",
     "MemFree",
     "MemFreeCounts",
@@ -27,7 +36,10 @@ __all__ = [
     "NGramSet",
     "Origin",
     "build_filter",
+    "evasion_rows",
     "load_filter",
+    "measure_evasion",
     "read_header",
+    "summarise_evasion",
     "tokenizer_hash",
 ]

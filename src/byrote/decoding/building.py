@@ -19,7 +19,7 @@ from byrote.texts.base import TextSource
 from byrote.texts.sources import open_source
 from byrote.texts.tokens import tokenize
 
-__all__ = ["build_filter"]
+__all__ = ["build_filter", "check_options"]
 
 
 def build_filter(
@@ -56,9 +56,7 @@ def build_filter(
         InputError: n, the rate or the capacity make no sense, a source cannot be used, or no record
             has n tokens.
     """
-    check_n(n)
-    if not exact:
-        BitArray.sized(1 if capacity is None else capacity, fpr)
+    check_options(n, None if exact else fpr, capacity)
     opened = [
         source if isinstance(source, TextSource) else open_source(source, text_field=text_field)
         for source in sources
@@ -82,6 +80,23 @@ def build_filter(
             "tokens, so there is no n-gram; give a smaller n, or longer texts."
         )
     return made
+
+
+def check_options(n: int, fpr: float | None, capacity: int | None) -> None:
+    """Refuse options that make no sense, before any work.
+
+    Args:
+        n: Tokens of an n-gram.
+        fpr: Wanted rate of false positives; None for an exact set.
+        capacity: Distinct n-grams to make room for; None where they are counted.
+
+    Raises:
+        InputError: One of them makes no sense.
+    """
+    check_n(n)
+    if fpr is not None:
+        # Memory is not touched before it is written to, so this is no expense.
+        BitArray.sized(1 if capacity is None else capacity, fpr)
 
 
 def _documents(

@@ -9,6 +9,7 @@ value(v), so that all v of a vocabulary cost one addition each. `mix` makes a ke
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -28,7 +29,6 @@ __all__ = [
 
 Keys = NDArray[np.uint64]
 
-_MASK = (1 << 64) - 1
 # Powers of the multiplier must not come near one another: it is 3 modulo 8, so that M^j - 1 has few
 # factors of two, and exchanged tokens give other states.
 MULTIPLIER = 0xD6E8FEB86659FD93
@@ -107,9 +107,13 @@ def _join(left: Keys, left_width: int, right: Keys, right_width: int) -> Keys:
 
 def row_states(rows: NDArray[np.integer]) -> Keys:
     """The state of each row of `[rows, width]` token ids."""
-    width = rows.shape[1]
+    return (token_values(rows) * _powers(rows.shape[1])).sum(axis=1, dtype=np.uint64)
+
+
+@cache
+def _powers(width: int) -> Keys:
     powers = [pow(MULTIPLIER, width - 1 - place, 1 << 64) for place in range(width)]
-    return (token_values(rows) * np.array(powers, dtype=np.uint64)).sum(axis=1, dtype=np.uint64)
+    return np.array(powers, dtype=np.uint64)
 
 
 def chunks(documents: Iterable[ArrayLike], n: int) -> Iterator[Chunk]:
