@@ -14,6 +14,7 @@ from byrote.exposure.goldfish import official
 from byrote.exposure.goldfish.config import Goldfish
 from byrote.exposure.goldfish.documents import as_numpy
 from byrote.exposure.goldfish.hashing import key, mix, scramble, threshold, window_hashes
+from byrote.exposure.goldfish.normalized import dropped_by_words
 from byrote.exposure.sequences import IGNORED
 
 __all__ = ["keep_mask", "mask_labels"]
@@ -78,7 +79,9 @@ def keep_mask(
         keep = ~official.dropped(array, goldfish.k, goldfish.h)
     else:
         exempt, opens = _documents(array, marks, tuple(exempt_ids), tuple(separators))
-        if goldfish.strategy == "hash":
+        if goldfish.normalization is not None:
+            dropped = dropped_by_words(array, exempt, opens, goldfish, tokenizer)
+        elif goldfish.strategy == "hash":
             dropped = _hashed(array, exempt, opens, goldfish)
         elif goldfish.strategy == "static":
             dropped = _static(opens, goldfish)
