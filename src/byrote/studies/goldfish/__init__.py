@@ -5,8 +5,10 @@ from byrote.studies.goldfish.analysis import analyse
 from byrote.studies.goldfish.checks import check
 from byrote.studies.goldfish.claims import CLAIMS
 from byrote.studies.goldfish.config import GoldfishConfig
+from byrote.studies.goldfish.notes import notes
 from byrote.studies.goldfish.plan import cells
 from byrote.studies.goldfish.presets import PRESETS
+from byrote.studies.goldfish.sections import facts, sections
 
 __all__ = ["STUDY"]
 
@@ -23,4 +25,7 @@ STUDY = Study(
     cells=cells,
     analyse=analyse,
     claims=CLAIMS,
+    notes=notes,
+    sections=sections,
+    facts=facts,
 )
