@@ -8,7 +8,16 @@ from pathlib import Path
 
 from benchmarks.common import machine
 
-NAMES = ("scoring", "generation", "loading", "memory", "startup", "windows", "exposure")
+NAMES = (
+    "scoring",
+    "generation",
+    "loading",
+    "memory",
+    "startup",
+    "windows",
+    "exposure",
+    "filters",
+)
 RESULTS = Path(__file__).with_name("RESULTS.md")
 
 _HEAD = """\

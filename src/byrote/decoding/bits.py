@@ -70,9 +70,10 @@ class BitArray:
         """Whether each of `[keys]` may have been put in."""
         if len(keys) <= _FEW:
             # All probes at once: for a few keys, what counts is the number of operations.
-            base, a, b = (part[:, None] for part in self._parts(keys))
-            place, bit = _probe(base, a, b, np.arange(self.probes, dtype=np.int32))
-            return (self.data[place] & bit).all(axis=1)
+            base, a, b = self._parts(keys)
+            every = np.arange(self.probes, dtype=np.int32)
+            place, bit = _probe(base[:, None], a[:, None], b[:, None], every)
+            return np.all(self.data[place] & bit, axis=1)
         found = np.zeros(len(keys), dtype=np.bool_)
         for start in range(0, len(keys), _AT_ONCE):
             base, a, b = self._parts(keys[start : start + _AT_ONCE])

@@ -194,7 +194,9 @@ def _mapped(path: Path, entry: dict[str, Any], start: int, size: int) -> NDArray
         raise ValueError(f"array {entry['name']!r} would lie outside the file")
     if not length:
         return np.zeros(0, dtype=dtype)
-    return np.memmap(path, dtype=dtype, mode="r", offset=start + offset, shape=(length,))
+    mapped = np.memmap(path, dtype=dtype, mode="r", offset=start + offset, shape=(length,))
+    # As a plain array: numpy's own class for mapped files makes each small lookup slower.
+    return np.asarray(mapped)
 
 
 def _start(header_len: int) -> int:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import torch
@@ -124,7 +124,7 @@ class MemFree(LogitsProcessor):
             torch.from_numpy(rows).to(scores.device),
             torch.from_numpy(tokens).to(scores.device),
         )
-        return cast(torch.FloatTensor, self._forbid(scores, np.unique(rows), at))
+        return self._forbid(scores, np.unique(rows), at)
 
     def _without_padding(
         self,
