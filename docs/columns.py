@@ -15,6 +15,7 @@ from byrote.recall.measures import summary_measures
 from byrote.studies import get_study
 from byrote.studies import schemas as frame
 from byrote.studies.dynamics import schemas as dynamics
+from byrote.studies.goldfish import schemas as goldfish
 
 DOCS = Path(__file__).parent
 
@@ -22,6 +23,7 @@ PAGES: dict[str, tuple[ModuleType, ...]] = {
     "run-folder.md": (audit, frame),
     "studies/dynamics-tables.md": (dynamics,),
     "studies/dynamics.md": (),
+    "studies/goldfish-tables.md": (goldfish,),
 }
 """Page -> modules with `SCHEMAS`, `COLUMNS` and perhaps `ABOUT`, whose tables it describes."""
 
