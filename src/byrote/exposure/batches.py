@@ -19,8 +19,14 @@ class Batch:
             on the right.
         labels: int64 `[batch, positions]`, the next tokens; `IGNORED` where none is asked for.
         indices: int64 `[batch]`, which sequences these are.
+        epoch: How often these sequences have been shown.
+        step: Optimiser steps taken before.
+        done: Share of all steps that they are; 1 after the last.
     """
 
     input_ids: Tensor
     labels: Tensor
     indices: np.ndarray
+    epoch: int = 0
+    step: int = 0
+    done: float = 0.0

@@ -3,35 +3,40 @@
 from __future__ import annotations
 
 import json
+import logging
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from byrote.errors import InputError
 from byrote.exposure.batches import Batch
 from byrote.exposure.checkpoints import read_checkpoint, write_checkpoint
 from byrote.exposure.config import ExposureConfig
-from byrote.exposure.dropout import has_dropout, seeded
+from byrote.exposure.dropout import has_dropout
 from byrote.exposure.errors import DivergedError
-from byrote.exposure.objectives import find_objective
-from byrote.exposure.observers import BatchView, EpochView, Observer, StepView
+from byrote.exposure.objectives import Setting, find_objective
+from byrote.exposure.observers import EpochView, Observer, StepView
 from byrote.exposure.optimisers import adamw, load_state, state_tensors
 from byrote.exposure.partial import Selection
+from byrote.exposure.passes import Passes
 from byrote.exposure.processes import join_processes
 from byrote.exposure.schedules import learning_rate
 from byrote.exposure.sequences import Sequences
+from byrote.models.loading import LoadedModel
 from byrote.progress import task
 from byrote.texts.seeds import derive_seed
 
 __all__ = ["Course"]
+
+_log = logging.getLogger("byrote")
 
 
 class Course:
@@ -39,7 +44,7 @@ class Course:
 
     def __init__(
         self,
-        model: Any,
+        loaded: LoadedModel,
         sequences: Sequences,
         config: ExposureConfig,
         observers: tuple[Observer, ...],
@@ -47,6 +52,7 @@ class Course:
         folder: Path | None,
         optimizer: torch.optim.Optimizer | None,
     ) -> None:
+        model: Any = loaded.model
         self.model, self.sequences, self.config = model, sequences, config
         self.observers, self.selection = observers, selection
         self.folder = folder
@@ -58,12 +64,15 @@ class Course:
         self.processes.same(self.parameters)
         # Without dropout, evaluation mode is training mode: one pass serves both.
         self.dropout = config.dropout == "model" and has_dropout(model)
+        self.one_by_one = self.dropout or self.objective.per_sequence
         self.per_step = config.batch_size * config.accumulation
         self.steps_per_epoch = math.ceil(len(sequences) / self.per_step)
         self.total = config.epochs * self.steps_per_epoch
         self.epoch, self.step = 0, 0
         self.losses: list[float] = []
+        self.targets: list[float] = []
         self.step_losses: list[float] = []
+        self.empty_steps = 0
         self.asked_to_stop = False
         self.reason = ""
         self.pending: dict[str, Any] | None = None
@@ -71,6 +80,8 @@ class Course:
         self.resumed_at: int | None = None
         self.saved_at: int | None = None
         self._check_observers()
+        self.objective.begin(Setting(loaded, sequences, config))
+        self.passes = Passes(model, config, self.objective, observers, self.dropout, self._stop)
 
     def run(self, description: str | None) -> None:
         """Go on until the end."""
@@ -104,7 +115,7 @@ class Course:
             total, count = self._step(chosen)
             sums = [sums[0] + total, sums[1] + count]
             advance(1)
-        self.losses.append(sums[0] / sums[1])
+        self._end_epoch(*sums)
         self.epoch += 1
 
     def _why_to_end(self) -> str:
@@ -112,10 +123,15 @@ class Course:
         if self.epoch >= self.config.epochs:
             return "epochs"
         if rule is not None and len(self.losses) >= rule.epochs_in_a_row:
-            recent = self.losses[-rule.epochs_in_a_row :]
-            if all(loss < rule.loss_below for loss in recent):
+            recent = list(zip(self.losses, self.targets, strict=True))[-rule.epochs_in_a_row :]
+            # An epoch that learned from nothing says nothing.
+            if all(targets and loss < rule.loss_below for loss, targets in recent):
                 return "stop_when"
         return "observer" if self.asked_to_stop else ""
+
+    def _end_epoch(self, total: float, weight: float) -> None:
+        self.losses.append(total / weight if weight else 0.0)
+        self.targets.append(weight)
 
     def _order(self) -> Iterator[np.ndarray]:
         """The sequences of each step of an epoch."""
@@ -131,7 +147,12 @@ class Course:
         mine = self.processes.share(chosen)
         for start in range(0, len(mine), self.config.batch_size):
             indices = mine[start : start + self.config.batch_size]
-            yield self.sequences.batch(indices, self.device)
+            yield self._batch(indices)
+
+    def _batch(self, indices: np.ndarray) -> Batch:
+        batch = self.sequences.batch(indices, self.device)
+        done = self.step / self.total if self.total else 1.0
+        return replace(batch, epoch=self.epoch, step=self.step, done=done)
 
     def _shown(self, chosen: np.ndarray) -> Iterator[Batch]:
         """The batches to learn from; under dropout one sequence each, measured without it before.
@@ -140,37 +161,46 @@ class Course:
         the result does not depend on how a step is split into batches and processes.
         """
         for batch in self._batches(chosen):
-            if not self.dropout:
+            if not self.one_by_one:
                 yield batch
                 continue
-            with torch.no_grad():
-                self._forward(batch, observe=True)
+            if self.dropout and self.passes.watched:
+                with torch.no_grad():
+                    self.passes.run(batch, observe=True)
             for index in batch.indices:
-                yield self.sequences.batch(np.array([index]), self.device)
+                yield self._batch(np.array([index]))
 
-    def _step(self, chosen: np.ndarray) -> tuple[float, int]:
-        """Show some sequences and learn from them; give the sum of losses and the targets."""
+    def _step(self, chosen: np.ndarray) -> tuple[float, float]:
+        """Show some sequences and learn from them; give the sum of losses and its divisor."""
         expected = self.sequences.targets(chosen)
-        together = 1 if self.dropout else self.config.batch_size
+        together = 1 if self.one_by_one else self.config.batch_size
         alone = self.processes.count == 1 and len(chosen) <= together
+        own = self.objective.own_gradients
         sums = [0.0, 0.0]
         for batch in self._shown(chosen):
-            loss, count = self._forward(batch, observe=not self.dropout, training=True)
+            loss, weight = self.passes.run(batch, observe=not self.dropout, training=True)
             value = float(loss.detach())
-            if math.isfinite(value) and count:
-                # The mean over all targets of the step, of which this batch holds some.
-                (loss / (count if alone else expected)).backward()
+            if math.isfinite(value) and weight:
+                if own:
+                    self.objective.backward(loss, self.parameters)
+                else:
+                    # The mean over all targets of the step, of which this batch holds some.
+                    (loss / (weight if alone else expected)).backward()
             del loss
-            sums = [sums[0] + value, sums[1] + count]
-        total, count, stop = self.processes.sum([*sums, float(self.asked_to_stop)], self.device)
+            sums = [sums[0] + value, sums[1] + weight]
+        total, weight, stop = self.processes.sum([*sums, float(self.asked_to_stop)], self.device)
         self.asked_to_stop = stop > 0
-        self._check_finite(total, int(count))
+        self._check_finite(total)
         self.processes.sum_gradients(self.parameters)
-        if count != expected and not alone:
-            # An objective that learns from fewer tokens than were asked for.
+        if not weight:
+            self._learned_nothing()
+        elif own:
+            self.objective.finish(self.parameters, weight, self.step)
+        elif weight != expected and not alone:
+            # An objective that learns from fewer tokens than were asked for, or weighs them.
             for parameter in self.parameters:
                 if parameter.grad is not None:
-                    parameter.grad.mul_(expected / count)
+                    parameter.grad.mul_(expected / weight)
         norm = None
         if self.config.clip is not None:
             norm = float(nn.utils.clip_grad_norm_(self.parameters, self.config.clip))
@@ -185,9 +215,9 @@ class Course:
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
         self.step += 1
-        self.step_losses.append(total / count)
+        self.step_losses.append(total / weight if weight else 0.0)
         self._after_step(lr, norm)
-        return total, int(count)
+        return total, weight
 
     def _evaluate(self) -> None:
         """Measure the last epoch, without learning."""
@@ -195,61 +225,25 @@ class Course:
         with torch.no_grad():
             for chosen in self._order():
                 for batch in self._batches(chosen):
-                    loss, count = self._forward(batch, observe=True)
-                    sums = [sums[0] + float(loss), sums[1] + count]
-        total, count = self.processes.sum(sums, self.device)
-        self._check_finite(total, int(count))
-        self.losses.append(total / count)
+                    loss, weight = self.passes.run(batch, observe=True)
+                    sums = [sums[0] + float(loss), sums[1] + weight]
+        total, weight = self.processes.sum(sums, self.device)
+        self._check_finite(total)
+        self._end_epoch(total, weight)
 
-    def _forward(
-        self, batch: Batch, *, observe: bool, training: bool = False
-    ) -> tuple[Tensor, int]:
-        """Run the model and the objective, and show the logits to the observers."""
-        bf16 = self.config.precision == "bf16"
-        with (
-            torch.autocast(self.device.type, torch.bfloat16, enabled=bf16),
-            self._dropping(batch, training and self.dropout),
-        ):
-            logits = self.model(input_ids=batch.input_ids, use_cache=False).logits.float()
-        loss, count = self.objective(logits, batch, **self.config.objective_options)
-        value = float(loss.detach())
-        if observe and math.isfinite(value):
-            view = BatchView(
-                epoch=self.epoch,
-                step=self.step,
-                logits=logits.detach(),
-                labels=batch.labels,
-                input_ids=batch.input_ids,
-                indices=batch.indices,
-                loss=value / max(count, 1),
-                model=self.model,
-                stop=self._stop,
+    def _learned_nothing(self) -> None:
+        """Count a step without a target; without gradients the optimiser leaves weights alone."""
+        self.empty_steps += 1
+        if self.empty_steps == 1 and self.processes.main:
+            _log.warning(
+                "The objective %r learns from no token in step %d: its loss is given as 0 and "
+                "nothing is learned. Such steps are counted (`Exposure.empty_steps`). Show longer "
+                "sequences, or more in a step.",
+                self.config.objective,
+                self.step + 1,
             )
-            with torch.no_grad():
-                for observer in self.observers:
-                    observer.observe(view)
-        return loss, count
 
-    @contextmanager
-    def _dropping(self, batch: Batch, on: bool) -> Iterator[None]:
-        if not on:
-            yield
-            return
-        (index,) = batch.indices
-        seed = derive_seed(self.config.seed, "dropout", str(self.step), str(index))
-        self.model.train()
-        try:
-            with seeded(seed, self.device):
-                yield
-        finally:
-            self.model.eval()
-
-    def _check_finite(self, total: float, count: int) -> None:
-        if not count:
-            raise InputError(
-                f"The objective {self.config.objective!r} learns from no token in step "
-                f"{self.step + 1}. Show longer sequences, or more in a step."
-            )
+    def _check_finite(self, total: float) -> None:
         if math.isfinite(total):
             return
         kept = ""
@@ -298,6 +292,7 @@ class Course:
         shapes = [list(parameter.shape) for parameter in self.parameters]
         same = {
             **config,
+            **{f"objective: {key}": value for key, value in self.objective.identity().items()},
             "sequences": self.sequences.digest(),
             "parameters": dict(zip(self.selection.names, shapes, strict=True)),
         }
@@ -311,7 +306,9 @@ class Course:
             "step": self.step,
             "reason": self.reason,
             "losses": np.array(self.losses),
+            "targets": np.array(self.targets),
             "step_losses": np.array(self.step_losses),
+            "empty_steps": self.empty_steps,
             "asked_to_stop": self.asked_to_stop,
             "seconds": self._seconds(),
             "observers": self.processes.gather([o.state_dict() for o in self.observers]),
@@ -352,6 +349,10 @@ class Course:
         load_state(self.optimizer, names, moments)
         self.epoch, self.step, self.reason = state["epoch"], state["step"], state["reason"]
         self.losses, self.step_losses = state["losses"].tolist(), state["step_losses"].tolist()
+        # Checkpoints from before there were other objectives than next-token do not say these.
+        every = np.full(len(self.losses), float(self.sequences.targets()))
+        self.targets = state.get("targets", every).tolist()
+        self.empty_steps = state.get("empty_steps", 0)
         self.asked_to_stop, self.earlier = state["asked_to_stop"], state["seconds"]
         self.saved_at = self.resumed_at = self.epoch
         if self.processes.main:

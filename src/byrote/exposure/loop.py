@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,6 +35,11 @@ class Exposure:
         losses: float64 `[epochs + 1]`, the objective's mean over all targets, nats; entry e is from
             the passes over sequences that had been shown e times.
         step_losses: float64 `[steps]`, the same for each step, before it was taken.
+        targets: float64 `[epochs + 1]`, what the losses of an epoch were divided by: the targets
+            that were learned from; where an objective weighs them, the sum of their weights.
+        empty_steps: How many steps had nothing to learn from. Their loss is given as 0, and they
+            leave the weights as they were.
+        report: What the objective has to say beyond losses, by name.
         selection: Which parameters were trained.
         optimizer: For an exposure that carries on with it.
         seconds: Time it took, over all resumptions.
@@ -46,6 +51,9 @@ class Exposure:
     reason: str
     losses: np.ndarray
     step_losses: np.ndarray
+    targets: np.ndarray
+    empty_steps: int
+    report: Mapping[str, Any]
     selection: Selection
     optimizer: torch.optim.Optimizer
     seconds: float
@@ -67,7 +75,8 @@ def expose(
     What an observer sees of epoch e comes from the forward pass of the training step in which a
     sequence is shown for the (e + 1)-th time, so it costs no pass of its own; one evaluating pass
     follows the last step. There are therefore epochs + 1 points. With several steps in an epoch a
-    sequence is measured right before its own step. Under `dropout="model"` (where the model has
+    sequence is measured right before its own step. An objective that runs the model in a way of its
+    own costs observers a pass. Under `dropout="model"` (where the model has
     any) observers get a pass without dropout before each batch, and the training pass takes the
     batch's sequences one by one: a mask belongs to a sequence and a step.
 
@@ -108,7 +117,7 @@ def expose(
     with _as_before(model):
         selection = select(model, config.trainable)
         course = Course(
-            model, sequences, config, tuple(observers), selection, checkpoints, optimizer
+            loaded, sequences, config, tuple(observers), selection, checkpoints, optimizer
         )
         course.run(description)
         return Exposure(
@@ -117,6 +126,9 @@ def expose(
             reason=course.reason,
             losses=np.array(course.losses),
             step_losses=np.array(course.step_losses),
+            targets=np.array(course.targets),
+            empty_steps=course.empty_steps,
+            report=course.objective.report(course.epoch, course.step),
             selection=selection,
             optimizer=course.optimizer,
             seconds=course.seconds,

@@ -2,57 +2,73 @@
 
 from __future__ import annotations
 
+import difflib
 import importlib
 import inspect
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Protocol
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
 
 from byrote.errors import InputError
+from byrote.exposure.objectives.base import Objective
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from byrote.exposure.batches import Batch
 
-__all__ = ["OBJECTIVES", "Objective", "find_objective"]
+__all__ = ["OBJECTIVES", "find_objective"]
 
 OBJECTIVES: dict[str, str] = {
     "next-token": "byrote.exposure.objectives.next_token:next_token",
+    "goldfish": "byrote.exposure.objectives.goldfish:GoldfishLoss",
+    "mile": "byrote.exposure.objectives.mile:Mile",
+    "focal": "byrote.exposure.objectives.focal:Focal",
+    "self-contrastive": "byrote.exposure.objectives.self_contrastive:SelfContrastive",
+    "patch-level": "byrote.exposure.objectives.patch_level:PatchLevel",
+    "dp-sgd": "byrote.exposure.objectives.dp_sgd:DpSgd",
 }
-"""Module and function of each; a new objective is registered here."""
+"""Module and function or class of each; a new objective is registered here."""
 
 
-class Objective(Protocol):
-    """The loss of a batch as a sum and a count, so that parts of a batch add up exactly."""
+class _Function(Objective):
+    """An objective that is a function of logits and labels."""
 
-    def __call__(self, logits: Tensor, batch: Batch, **options: Any) -> tuple[Tensor, int]:
-        """Judge a batch.
+    def __init__(self, function: Callable[..., Any], options: Mapping[str, Any]) -> None:
+        self._function, self._options = function, dict(options)
 
-        Args:
-            logits: float32 `[batch, positions, vocab]`; position p predicts `batch.labels[:, p]`.
-            batch: What the logits were computed from.
-            options: The objective's own, as keywords.
-
-        Returns:
-            The sum of the losses (nats; a scalar with a gradient) and the number of targets.
-        """
-        ...
+    def __call__(self, logits: Tensor, batch: Batch) -> tuple[Tensor, float]:
+        return self._function(logits, batch, **self._options)
 
 
 def find_objective(name: str, options: Mapping[str, Any] | None = None) -> Objective:
-    """Give an objective by name, and see that it takes the options.
+    """Make an objective by name, and see that it takes the options.
+
+    Args:
+        name: One of `OBJECTIVES`.
+        options: Its own, by name; those left out have their defaults.
+
+    Returns:
+        An objective for one exposure; `begin` has not been called.
 
     Raises:
-        InputError: There is none of that name, or it has no such option, or lacks one.
+        InputError: There is none of that name, or it has no such option, lacks one, or cannot use
+            its value.
     """
     if name not in OBJECTIVES:
-        raise InputError(f"There is no objective {name!r}. There are: {', '.join(OBJECTIVES)}.")
+        near = difflib.get_close_matches(name, OBJECTIVES, n=2, cutoff=0.6)
+        hint = f" Did you mean {' or '.join(near)}?" if near else ""
+        raise InputError(
+            f"There is no objective {name!r}.{hint} There are: {', '.join(OBJECTIVES)}."
+        )
     module, _, attribute = OBJECTIVES[name].partition(":")
-    function = getattr(importlib.import_module(module), attribute)
-    parameters = list(inspect.signature(function).parameters.values())[2:]
+    found: Any = getattr(importlib.import_module(module), attribute)
+    own = dict(options or {})
+    a_class = inspect.isclass(found)
+    parameters = list(inspect.signature(found).parameters.values())[0 if a_class else 2 :]
     try:
-        inspect.Signature(parameters).bind(**(options or {}))
+        inspect.Signature(parameters).bind(**own)
     except TypeError as error:
         known = ", ".join(parameter.name for parameter in parameters) or "none"
         raise InputError(f"The objective {name!r}: {error}. Its options: {known}.") from error
-    return function
+    objective: Any = found(**own) if a_class else _Function(found, own)
+    return objective
