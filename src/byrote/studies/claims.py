@@ -152,6 +152,8 @@ def at_least(n: int, least: int, what: str) -> None:
     Raises:
         NotTested: `n` is below `least`.
     """
+    if n < least and n == 1:
+        raise NotTested(f"one alone is too few: a verdict needs at least {least} {what}")
     if n < least:
         raise NotTested(f"{n} {what} are too few for a verdict, which needs at least {least}")
 

@@ -246,7 +246,8 @@ def test_the_phases_have_a_chart_for_each_measure_and_a_line_for_each_alphabet(l
     loss = by_model["smollm2-135m"][0].chart
     assert {r["series"] for r in _rows(loss)} == {f"ℓ = {n}" for n in (2, 4, 7, 13, 26)}
     levels = {r["value"] for r in _rows(loss) if set(r) >= {"letters", "value"}}
-    assert sorted(levels) == pytest.approx([math.log(n) for n in (2, 4, 7, 13, 26)])
+    # The made-up strings have .95 of their source's entropy, and that is what a guess can reach.
+    assert sorted(levels) == pytest.approx([0.95 * math.log(n) for n in (2, 4, 7, 13, 26)])
 
 
 def test_the_marks_of_the_phases_are_the_medians(laptop):

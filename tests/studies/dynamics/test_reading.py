@@ -160,7 +160,7 @@ def test_a_group_that_cannot_be_judged_keeps_the_others_from_holding():
     found = each([("many", [1.0] * 3), ("few", [1.0])], lambda v: within(v, "factor", most=2.0))
     assert found.verdict == "not tested"
     assert found.text.startswith("few")
-    assert "1 strings are too few" in found.why
+    assert "one alone is too few: a verdict needs at least 3 strings" in found.why
 
 
 def test_nothing_is_no_group():

@@ -143,6 +143,6 @@ def _panel(panel: pl.DataFrame, title: str, n: int) -> alt.LayerChart:
         )
     )
     strings = int(panel["strings"].max() or 0)  # type: ignore[arg-type]
-    subtitle = f"n = {n}, {strings} strings; solid: whole prefix; grey, dotted: k-gram ceiling"
+    subtitle = f"n = {n}, {strings} strings; solid: whole prefix; dotted: ceiling"
     subtitle += "; bars: 95 %" if not sure.is_empty() else ""
     return styled(layered(*layers), title, subtitle, height=260)

@@ -38,7 +38,11 @@ _MEASURES = (
     ("accuracy", "recollection accuracy", "recollection accuracy"),
     ("mass", "probability on the alphabet", "probability on the alphabet"),
     ("entropy", "entropy of the prediction (nats)", "entropy of the prediction"),
-    ("kl_empirical_model", "KL(letters || model), nats", "distance to the letters' frequencies"),
+    (
+        "kl_empirical_model",
+        "KL(letters || model), nats (log)",
+        "distance to the letters' frequencies",
+    ),
 )
 _SHARES = {"accuracy", "mass"}
 _MARKS = {
@@ -50,6 +54,7 @@ _NEVER = ("not memorised within its epochs", "triangle-up")
 _MAX_RASTERS = 6
 _RASTER_POSITIONS, _RASTER_EPOCHS = 128, 128
 _LEVELS = 4
+_LEAST_KL = 0.01
 
 
 def phase_figures(data: StudyData) -> list[tuple[str, list[Figure]]]:
@@ -81,6 +86,15 @@ def phase_figures(data: StudyData) -> list[tuple[str, list[Figure]]]:
             marks = _phase_marks(of_model, chosen) if measure in ("loss", "accuracy") else None
             if measure in _SHARES:
                 y = share_axis(axis)
+            elif measure.startswith("kl_"):
+                # The dip to the best guess is small beside what memorisation comes to.
+                chosen = chosen.with_columns(pl.col("value", "low", "high").clip(_LEAST_KL))
+                y = alt.Y(
+                    "value:Q",
+                    title=axis,
+                    scale=alt.Scale(type="log", domainMin=_LEAST_KL, nice=False),
+                    axis=alt.Axis(values=[0.01, 0.1, 1, 10], format="~g"),
+                )
             else:
                 top = float(chosen["high"].max() or 1)  # type: ignore[arg-type]
                 y = alt.Y("value:Q", title=axis, scale=alt.Scale(domain=[0, 1.04 * top]))
