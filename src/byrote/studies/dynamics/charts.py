@@ -10,15 +10,21 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import altair as alt
 import polars as pl
 
-from byrote.report.palette import LIGHT
 from byrote.report.plotting import DASHES, layered, legend, plain, renamed, styled
 from byrote.report.study import StudyData
+from byrote.studies.looks import (
+    Look,
+    cycled_looks,
+    epoch_axis,
+    looks_of,
+    ordered_looks,
+    table,
+)
 
 __all__ = [
     "Look",
@@ -34,28 +40,9 @@ __all__ = [
     "training_curves",
 ]
 
-_STEPS = 5
 # With more points a tooltip is offered at some of them only, which keeps the page small.
 _TOOLTIPS = 26
 _SMALL_HEIGHT = 220
-
-
-@dataclass(frozen=True, slots=True)
-class Look:
-    """How a condition is drawn.
-
-    Attributes:
-        name: What the legend calls it.
-        colour: Name of a colour of the palette.
-        shape: Of its marks.
-        dash: Of its lines.
-    """
-
-    name: str
-    colour: str
-    shape: str = "circle"
-    dash: tuple[int, ...] = (1, 0)
-
 
 _PRETRAINED = (
     ("chart-texts", "circle"),
@@ -67,40 +54,6 @@ _UNTRAINED = (
     ("chart-control-2", "cross"),
     ("chart-muted", "triangle-right"),
 )
-_CYCLE = (
-    ("chart-texts", "circle"),
-    ("chart-control-1", "diamond"),
-    ("chart-control-3", "square"),
-    ("chart-control-2", "cross"),
-    ("chart-step-5", "triangle-down"),
-)
-
-
-def ordered_looks(names: Sequence[str]) -> list[Look]:
-    """Shades from light to dark for conditions that have an order; more than five get dashes."""
-    count = len(names)
-    if count <= 1:
-        places = [_STEPS - 2] * count
-    elif count <= _STEPS:
-        places = [round(i * (_STEPS - 1) / (count - 1)) for i in range(count)]
-    else:
-        places = [i % _STEPS for i in range(count)]
-    return [
-        Look(
-            name,
-            f"chart-step-{1 + place}",
-            dash=tuple(DASHES[i // _STEPS % len(DASHES)]),
-        )
-        for i, (name, place) in enumerate(zip(names, places, strict=True))
-    ]
-
-
-def cycled_looks(names: Sequence[str]) -> list[Look]:
-    """Different hues for conditions without an order."""
-    return [
-        Look(name, *_CYCLE[i % len(_CYCLE)], dash=tuple(DASHES[i % len(DASHES)]))
-        for i, name in enumerate(names)
-    ]
 
 
 def init_looks(series: Mapping[str, str]) -> list[Look]:
@@ -124,48 +77,6 @@ def alphabet_looks(sizes: Sequence[int]) -> dict[int, Look]:
     """The shade of each alphabet size; give all sizes of the study, so that charts agree."""
     ordered = sorted(set(sizes))
     return dict(zip(ordered, ordered_looks([f"ℓ = {size}" for size in ordered]), strict=True))
-
-
-def looks_of(looks: Sequence[Look], kind: str, *, marks: bool = False) -> Any:
-    """The encoding of a condition as colour, shape or dash.
-
-    Args:
-        looks: The conditions, in the order of the legend.
-        kind: "color", "shape" or "dash".
-        marks: Whether the legend shows marks (colour and shape), not lines (colour and dash).
-    """
-    field = "series:N"
-    names = [look.name for look in looks]
-    # Without a stroke, the dash of the lines does not fray the outline of the marks.
-    marked = {"symbolType": alt.Undefined, "symbolSize": 85, "symbolStrokeWidth": 0}
-    key = None
-    if len(looks) > 1:
-        key = legend(columns=_columns(names), **(marked if marks else {}))
-    if kind == "color":
-        colours = [LIGHT[look.colour] for look in looks]
-        scale = alt.Scale(domain=names, range=colours)
-        return alt.Color(field, sort=names, scale=scale, legend=key)
-    if kind == "shape":
-        shapes = [look.shape for look in looks]
-        scale = alt.Scale(domain=names, range=shapes)
-        return alt.Shape(field, sort=names, scale=scale, legend=key)
-    dashes = [list(look.dash) for look in looks]
-    scale = alt.Scale(domain=names, range=dashes)
-    return alt.StrokeDash(field, sort=names, scale=scale, legend=key)
-
-
-def _columns(names: Sequence[str]) -> int:
-    """How many legend entries fit beside each other."""
-    longest = sorted(len(name) for name in names)[-2:]
-    if longest[-1] <= 9:
-        return 5
-    return 2 if sum(longest) <= 50 else 1
-
-
-def table(data: StudyData, name: str) -> pl.DataFrame | None:
-    """A table of the run, or None where it is missing or empty."""
-    found = data.tables.get(name)
-    return None if found is None or found.is_empty() else found
 
 
 def phase_rows(data: StudyData, *experiments: str) -> pl.DataFrame | None:
@@ -219,16 +130,6 @@ def held_curves(epochs: pl.DataFrame, measures: Sequence[str]) -> pl.DataFrame:
         found.filter(finite)
         .with_columns(pl.col("value", "low", "high").round(4))
         .sort("training", "measure", "epoch")
-    )
-
-
-def epoch_axis(last: float, title: str = "epoch (exposures so far)") -> alt.X:
-    """A horizontal axis of epochs from 0."""
-    return alt.X(
-        "epoch:Q",
-        title=title,
-        scale=alt.Scale(domain=[0, max(last, 1)], nice=False),
-        axis=alt.Axis(format="d", tickCount=8, tickMinStep=1, grid=False),
     )
 
 
