@@ -40,7 +40,7 @@ class Arm:
     h: int = 13
     strategy: Literal["hash", "static", "random", "official"] = "hash"
     normalize: bool = False
-    options: Mapping[str, float] = field(default_factory=dict)
+    options: Mapping[str, int | float] = field(default_factory=dict)
     copies: Literal["exact", "edited", "reformatted", "none"] = "exact"
     input_factor: float = 1.0
     batch_factor: float = 1.0
@@ -72,10 +72,10 @@ class ExtremeConfig:
     arms: tuple[str, ...] = ()
     long_arms: tuple[str, ...] = ()
     corpus: str = "corpus:kjv"
-    passages: int = 10
+    passages: int = 8
     tokens: int = 64
     prefix: int = 32
-    epochs: int = 30
+    epochs: int = 20
     long_epochs: int = 100
     every: int = 5
     lr: float = 1e-4
@@ -114,10 +114,10 @@ class ScratchConfig:
     arms: tuple[str, ...] = ()
     corpus: str = "corpus:kjv"
     documents: int = 24
-    repeats: int = 100
+    repeats: int = 80
     tokens: int = 64
     prefix: int = 32
-    background: int = 1600
+    background: int = 1200
     heldout: int = 100
     validation: int = 64
     validate_every: int = 25

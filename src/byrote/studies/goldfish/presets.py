@@ -95,9 +95,7 @@ SMOKE = GoldfishConfig(
 
 LAPTOP = GoldfishConfig(
     arms=ARMS,
-    extreme=ExtremeConfig(
-        model="bundled:smollm2-135m", arms=_EXTREME, long_arms=("hash-4",), epochs=25
-    ),
+    extreme=ExtremeConfig(model="bundled:smollm2-135m", arms=_EXTREME, long_arms=("hash-4",)),
     scratch=ScratchConfig(model=_SMALL, arms=tuple(ARMS)),
 )
 """At most 60 minutes on two cores: E1 on a pretrained model, the rest on one trained here."""

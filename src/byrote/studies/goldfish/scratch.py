@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -117,6 +116,7 @@ TRAINING: dict[str, Any] = {
     "tokens_shown": pl.Int64,
     "tokens_learned": pl.Int64,
     "seconds": pl.Float64,
+    "epsilon": pl.Float64,
     "validation_loss": pl.Float64,
 }
 """Columns of the table `trainings`, after `arm` and `seed`."""
@@ -186,16 +186,15 @@ def train(
     goldfish = arm["objective"] == "goldfish"
     stages = [("next-token" if goldfish else arm["objective"], dict(arm["options"]), len(rows))]
     if arm["objective"] == _TWO_STAGES:
-        # Whole steps, so that both stages together are as many as one.
+        # Whole steps, so that both stages together are as many as one. The premature model of the
+        # second stage is the model as the first leaves it.
         first = round(_PREMATURE_SHARE * len(rows) / batch) * batch
-        premature = Path(context.folder) / "premature"
-        options = {"premature": str(premature), **arm["options"]}
-        stages = [("next-token", {}, first), (_TWO_STAGES, options, len(rows) - first)]
+        stages = [("next-token", {}, first), (_TWO_STAGES, arm["options"], len(rows) - first)]
     steps = math.ceil(len(rows) / batch)
     watch.begin(steps, context)
     start, seconds, learned_tokens = 0, 0.0, 0
-    optimizer = None
-    for number, (objective, options, count) in enumerate(stages):
+    optimizer, report = None, {}
+    for objective, options, count in stages:
         part = slice(start, start + count)
         sequences = Sequences.from_ids(
             rows[part], bos_id=bos, asked=None if asked is None else asked[part]
@@ -214,8 +213,6 @@ def train(
             objective=objective,
             objective_options=options,
         )
-        if number:
-            loaded.model.save_pretrained(options["premature"])
         done = expose(
             loaded,
             sequences,
@@ -224,7 +221,7 @@ def train(
             optimizer=optimizer,
             description=None,
         )
-        optimizer = done.optimizer
+        optimizer, report = done.optimizer, done.report
         start, seconds = start + count, seconds + done.seconds
         learned_tokens += sequences.targets()
         watch.taken += done.steps
@@ -235,6 +232,7 @@ def train(
         "tokens_shown": sum(map(len, rows)),
         "tokens_learned": learned_tokens,
         "seconds": seconds,
+        "epsilon": report.get("epsilon"),
     }
 
 
