@@ -12,20 +12,44 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import TypeVar
+from typing import Any, TypeVar
 
-__all__ = ["hushed", "show", "task", "time_left", "track", "weighted"]
+__all__ = ["hushed", "say", "show", "task", "time_left", "track", "weighted"]
 
 T = TypeVar("T")
 
 _PLAIN_EVERY_SECONDS = 10.0
 _shown = False
+# Prints above the bar that is being drawn, if one is.
+_above: Callable[[str], None] | None = None
 
 
 def show(on: bool = True) -> None:
     """Turn progress on or off for this process."""
     global _shown
     _shown = on
+
+
+def say(text: str) -> None:
+    """Tell something while work goes on, in a line of its own, if progress is shown."""
+    if not text:
+        return
+    if _shown and _above is not None:
+        _above(text)
+    elif _shown:
+        print(text, file=sys.stderr, flush=True)  # noqa: T201
+
+
+@contextmanager
+def _above_the_bar(console: Any) -> Iterator[None]:
+    """Let `say` print through the console that draws a bar, or the two would mix."""
+    global _above
+    before = _above
+    _above = lambda text: console.print(text, markup=False, highlight=False, soft_wrap=True)  # noqa: E731
+    try:
+        yield
+    finally:
+        _above = before
 
 
 @contextmanager
@@ -110,7 +134,10 @@ def weighted(
         TimeElapsedColumn(),
         TextColumn("{task.fields[left]}"),
     )
-    with Progress(*columns, console=Console(stderr=True)) as progress:
+    with (
+        Progress(*columns, console=Console(stderr=True)) as progress,
+        _above_the_bar(progress.console),
+    ):
         handle = progress.add_task(description, total=total, parts=f"0/{count}", left="")
 
         def draw(parts: int, weight: float, seconds: float) -> None:
@@ -161,7 +188,10 @@ def _bar(description: str, total: float | None) -> Iterator[Callable[[float], No
             TimeElapsedColumn(),
             TimeRemainingColumn(),
         )
-    with Progress(*columns, console=Console(stderr=True)) as progress:
+    with (
+        Progress(*columns, console=Console(stderr=True)) as progress,
+        _above_the_bar(progress.console),
+    ):
         handle = progress.add_task(description, total=total)
         yield lambda n: progress.update(handle, advance=n)
 

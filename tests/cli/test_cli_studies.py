@@ -144,6 +144,8 @@ def test_a_file_differs_from_the_preset_and_set_from_both(tmp_path, capsys):
         (["study", "dice", "--workers", "0"], "--workers 0: it must be at least 1"),
         (["study", "dice", "--threads", "0"], "--threads 0: it must be at least 1"),
         (["study", "dice", "--engine", "cloud"], "engine"),
+        (["study", "dice", "--engine", "inline", "--workers", "3"], "--workers 3: the engine"),
+        (["study", "dice", "--list-fields", "--list-cells", "--json"], "one document at a time"),
         (["study", "dice", "--list-cells", "--set", "strings=0"], "strings = 0"),
         (["claims", "gone"], "no run folder at gone"),
     ],
@@ -178,6 +180,29 @@ def test_a_failed_cell_is_named_and_exit_code_1(tmp_path, capsys):
     err = capsys.readouterr().err
     assert "1 of 6 cells failed: die-1: ZeroDivisionError" in err
     assert f"byrote resume {folder}" in err
+    for command in ("show", "claims", "report"):
+        assert main([command, folder]) == 0
+    assert "1 of 6 cells failed" in capsys.readouterr().out
+
+
+def test_the_claims_of_what_is_finished_are_printed_although_cells_failed(tmp_path, capsys):
+    words = ["--set", "trouble=raise@die-1", "--out", str(tmp_path / "r"), "--engine", "inline"]
+    assert main(["study", "dice", *words]) == 1
+    captured = capsys.readouterr()
+    assert "3 claims: 0 holds, 1 fails, 2 not tested" in captured.out
+    assert "1 of 6 cells failed" in captured.out
+    assert "failed: die-1: ZeroDivisionError" in captured.err
+    assert main(["resume", str(tmp_path / "r"), "--json"]) == 1
+    document = json.loads(capsys.readouterr().out)
+    assert document["status"] == "failed"
+    assert len(document["claims"]) == 3
+
+
+def test_without_a_finished_cell_there_is_nothing_to_show(tmp_path, capsys):
+    folder = str(tmp_path / "r")
+    words = ["--quiet", "--set", "trouble=raise-unless@gone", "--engine", "inline"]
+    assert main(["study", "dice", *words, "--out", folder]) == 1
+    capsys.readouterr()
     for command in ("show", "claims", "report"):
         assert main([command, folder]) == 2
         assert "is not finished" in capsys.readouterr().err

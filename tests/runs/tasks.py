@@ -78,6 +78,12 @@ def sleeps(params, context):
         sum(i * i for i in range(10_000))
 
 
+def sees(params, context):
+    """Which GPUs the cell may use; the pause keeps its worker from taking the next cell too."""
+    time.sleep(params["pause"])
+    return {"seen": pl.DataFrame({"visible": [os.environ.get("CUDA_VISIBLE_DEVICES")]})}
+
+
 def speaks(params, context):
     """Shows progress of its own."""
     from byrote import progress

@@ -114,7 +114,8 @@ def test_cells_show_no_progress_of_their_own(engine, tmp_path, capfd):
 @pytest.mark.parametrize("engine", ["inline", "processes"])
 def test_a_cell_that_raises_lets_the_others_go_on(engine, tmp_path):
     works = [work("bad", "raises", cost=9.0), *WORKS]
-    failures = run_works(works, tmp_path, engine=engine, workers=2)
+    workers = 1 if engine == "inline" else 2
+    failures = run_works(works, tmp_path, engine=engine, workers=workers)
     assert [(f.cell, f.message) for f in failures] == [("bad", "ValueError: no luck")]
     assert "tests/runs/tasks.py" in (tmp_path / "logs" / "bad.txt").read_text()
     assert all(Results(tmp_path).read(w) for w in WORKS)
@@ -193,11 +194,13 @@ def test_a_parent_that_is_killed_leaves_no_worker_behind(tmp_path):
         "run_works(works, Path(folder) / 'run', workers=2)\n"
     )
     parent = subprocess.Popen([sys.executable, "-c", script, str(tmp_path)], cwd=ROOT)
-    wait_for(lambda: len(list(tmp_path.glob("*.pid"))) == 2)
-    pids = [int(path.stem) for path in tmp_path.glob("*.pid")]
-    assert all(alive(pid) for pid in pids)
-    parent.send_signal(signal.SIGKILL)
-    parent.wait()
+    try:
+        wait_for(lambda: len(list(tmp_path.glob("*.pid"))) == 2)
+        pids = [int(path.stem) for path in tmp_path.glob("*.pid")]
+        assert all(alive(pid) for pid in pids)
+    finally:
+        parent.send_signal(signal.SIGKILL)
+        parent.wait()
     wait_for(lambda: not any(alive(pid) for pid in pids))
 
 
@@ -216,10 +219,13 @@ def test_ctrl_c_ends_everything(tmp_path):
     parent = subprocess.Popen(
         [sys.executable, "-c", script, str(tmp_path)], cwd=ROOT, start_new_session=True
     )
-    wait_for(lambda: list(tmp_path.glob("*.pid")))
-    pid = int(next(tmp_path.glob("*.pid")).stem)
-    os.killpg(parent.pid, signal.SIGINT)
-    assert parent.wait(timeout=10) == 130
+    try:
+        wait_for(lambda: list(tmp_path.glob("*.pid")))
+        pid = int(next(tmp_path.glob("*.pid")).stem)
+        os.killpg(parent.pid, signal.SIGINT)
+        assert parent.wait(timeout=10) == 130
+    finally:
+        parent.kill()
     assert not alive(pid)
     assert "Traceback" not in (tmp_path / "run" / "logs" / "worker-0.txt").read_text()
 

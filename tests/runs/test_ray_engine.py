@@ -10,11 +10,11 @@ from byrote.runs import Results, Work, run_works
 from byrote.runs.ray_engine import run_on_ray
 
 
-def stand_in(lost=()):
+def stand_in(lost=(), gpus=0):
     """The part of Ray's interface that is used; tasks run when they are waited for."""
 
     def remote(**options):
-        assert options["num_cpus"] == 1
+        assert (options["num_cpus"], options["num_gpus"]) == (1, min(gpus, 1))
 
         def wrap(function):
             return SimpleNamespace(remote=lambda *args: (function, args))
@@ -29,6 +29,7 @@ def stand_in(lost=()):
 
     return SimpleNamespace(
         is_initialized=lambda: True,
+        cluster_resources=lambda: {"CPU": 8.0} | ({"GPU": float(gpus)} if gpus else {}),
         remote=remote,
         wait=lambda references, num_returns: (references[-1:], references[:-1]),
         get=get,
@@ -75,6 +76,26 @@ def test_the_tables_are_those_of_the_other_engines(works, tmp_path, monkeypatch)
     one, other = (Results(tmp_path / name).join(good) for name in ("ray", "inline"))
     assert one["numbers"].equals(other["numbers"])
     assert not list((tmp_path / "ray" / "scratch").glob("*"))
+
+
+@pytest.mark.parametrize("gpus", [0, 4])
+def test_a_cell_asks_for_a_gpu_where_the_cluster_has_some(works, gpus, tmp_path, monkeypatch):
+    """`stand_in` looks at what is asked for."""
+    assert on_ray(hashable(stand_in(gpus=gpus)), works[:1], tmp_path, monkeypatch) == []
+
+
+def test_without_a_number_of_workers_ray_is_given_all_cells(works, tmp_path, monkeypatch):
+    ray, most = hashable(stand_in()), []
+    wait = ray.wait
+
+    def counting(references, num_returns):
+        most.append(len(references))
+        return wait(references, num_returns)
+
+    ray.wait = counting
+    monkeypatch.setattr("byrote.runs.engines._import_ray", lambda: ray)
+    run_works(works, tmp_path, engine="ray")
+    assert max(most) == len(works)
 
 
 def test_a_lost_node_and_a_cell_that_raises_are_named(works, tmp_path, monkeypatch):

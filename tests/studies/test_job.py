@@ -12,10 +12,13 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from byrote import progress
 from byrote.errors import ByroteError, InputError
 from byrote.runs import Run
 from byrote.studies import (
+    CellsFailedError,
     judge_again,
+    judged,
     load_config,
     override,
     plan_cells,
@@ -164,13 +167,87 @@ def test_a_failing_cell_fails_the_run_by_name_and_keeps_the_others(
     assert len(list((tmp_path / "r" / "cells").iterdir())) == 5
 
 
+def test_what_is_finished_is_joined_and_judged_although_a_cell_failed(dice, done, tmp_path):
+    folder = tmp_path / "r"
+    with pytest.raises(CellsFailedError) as caught:
+        run_study(dice, replace(SMALL, trouble="raise@die-1"), out=folder)
+    assert caught.value.run.folder == folder
+    run = Run.open(folder)
+    assert judged(run)
+    assert not run.done
+    whole, part = tables(done.folder), tables(folder)
+    assert part.keys() == whole.keys()
+    assert part["throws"].equals(whole["throws"].filter(pl.col("cell") != "die-1"))
+    # Two strings are left, of three that the claim needs.
+    assert part["claims"]["verdict"].to_list() == ["not tested", "fails", "not tested"]
+    note = "1 of 6 cells failed (die-1): the verdicts are from the others alone."
+    assert run.info["notes"][0] == note
+    assert note in (folder / "report.html").read_text()
+    for again in (judge_again, write_study_report):
+        again(folder)
+        assert Run.open(folder).info["status"] == "failed"
+    assert Run.open(folder).info["notes"][0] == note
+
+
+def troubled(dice, gate, *ids):
+    """The study with some cells that fail unless there is a gate."""
+    config = replace(SMALL, trouble=f"raise-unless@{gate}")
+    whole = {cell.id: cell for cell in dice.cells(SMALL)}
+    bad = {cell.id: cell for cell in dice.cells(config) if cell.id in ids}
+    return replace(dice, cells=lambda _: list((whole | bad).values())), config
+
+
+def test_a_judge_that_cannot_bear_what_is_left_does_not_hide_the_failure(dice, done, tmp_path):
+    gate = tmp_path / "gate"
+    study, config = troubled(dice, gate, "die-0", "die-1", "die-2")
+    with pytest.raises(CellsFailedError) as caught:
+        run_study(study, config, out=tmp_path / "r", engine="inline")
+    assert "3 of 6 cells failed: die-0: RuntimeError" in str(caught.value)
+    assert "are kept and could not be judged alone (KeyError: 'die')" in str(caught.value)
+    info = Run.open(tmp_path / "r").info
+    assert (info["status"], len(info["failures"])) == ("failed", 3)
+    assert not judged(Run.open(tmp_path / "r"))
+    gate.touch()
+    assert run_study(study, config, out=tmp_path / "r", engine="inline").done
+    assert same(done.folder, tmp_path / "r", ("cells",))
+
+
+def test_a_run_mended_by_resume_forgets_what_was_judged_without_it(dice, done, tmp_path):
+    gate = tmp_path / "gate"
+    study, config = troubled(dice, gate, "die-1")
+    with pytest.raises(CellsFailedError, match=r"1 of 6 .* are kept and have been judged"):
+        run_study(study, config, out=tmp_path / "r", engine="inline")
+    before = (tmp_path / "r" / "report.html").read_text()
+    gate.touch()
+    run = run_study(study, config, out=tmp_path / "r", engine="inline")
+    assert (run.info["status"], run.info["failures"]) == ("done", [])
+    assert run.info["notes"] == ["3 strings of each source"]
+    assert same(done.folder, tmp_path / "r", ("cells",))
+    assert (tmp_path / "r" / "report.html").read_text() != before
+
+
+def test_a_failure_is_told_at_once(dice, tmp_path, capsys):
+    """Not only at the end, which may be hours away."""
+    progress.show()
+    try:
+        with pytest.raises(CellsFailedError):
+            run_study(dice, replace(SMALL, trouble="raise@die-1"), out=tmp_path, engine="inline")
+    finally:
+        progress.show(False)
+    lines = capsys.readouterr().err.splitlines()
+    told = lines.index("failed: die-1: ZeroDivisionError: the die has no sides")
+    # die-0, die-1, die-2 and then the coins, whose cells are shorter.
+    ended = [i for i, line in enumerate(lines) if line.startswith("Running cells: 6 of 6")]
+    assert told < min(ended)
+
+
 def test_resume_tries_again_what_failed_and_only_that(dice, done, tmp_path):
     gate = tmp_path / "gate"
     config = replace(SMALL, trouble=f"raise-unless@{gate}")
     with pytest.raises(ByroteError, match="6 of 6 cells failed"):
         run_study(dice, config, out=tmp_path / "r", engine="inline")
     gate.touch()
-    run = resume_study(tmp_path / "r", workers=2)
+    run = resume_study(tmp_path / "r", engine="processes", workers=2)
     assert (run.info["status"], run.info["failures"]) == ("done", [])
     assert same(done.folder, tmp_path / "r", ("cells", "claims"))
 
@@ -251,8 +328,9 @@ def test_a_derived_table_must_not_hide_a_measured_one(dice, tmp_path):
 
 @pytest.mark.parametrize("act", [write_study_report, judge_again])
 def test_an_unfinished_run_has_no_report(dice, act, tmp_path):
-    with pytest.raises(ByroteError):
-        run_study(dice, replace(SMALL, trouble="raise@die-1"), out=tmp_path / "r")
+    with pytest.raises(CellsFailedError, match="6 of 6 cells failed"):
+        run_study(dice, replace(SMALL, trouble="raise-unless@gone"), out=tmp_path / "r")
+    assert not judged(Run.open(tmp_path / "r"))
     with pytest.raises(InputError, match="is not finished"):
         act(tmp_path / "r")
 
@@ -290,3 +368,24 @@ def test_a_config_file_and_its_run_agree(dice, tmp_path):
     path.write_text("strings = 1\n[throwing]\nthrows = 3\n")
     run = run_study(dice, load_config(path, SMALL), out=tmp_path / "r", engine="inline")
     assert len(pl.read_parquet(run.table("throws"))) == 2 * 3
+
+
+def test_what_the_models_tell_is_asked_once_and_before_there_is_a_folder(dice, done, tmp_path):
+    def unfit(config):
+        raise InputError("the die does not fit the cup")
+
+    with pytest.raises(InputError, match="does not fit the cup"):
+        run_study(replace(dice, fit=unfit), SMALL, out=tmp_path / "r", engine="inline")
+    assert list(tmp_path.iterdir()) == []
+    # A finished run has shown that it fits.
+    assert run_study(replace(dice, fit=unfit), SMALL, out=done.folder).done
+
+
+def test_the_memory_that_cells_need_is_said_before_they_run(dice, tmp_path, capsys):
+    progress.show()
+    try:
+        run_study(replace(dice, fit=lambda _: {"die-0": 1e6}), SMALL, out=tmp_path, engine="inline")
+    finally:
+        progress.show(False)
+    said = capsys.readouterr().err
+    assert said.index("memory: the largest cell needs at least 0.0 GB") < said.index("Running")

@@ -46,7 +46,7 @@ def resume(
     Args:
         run: The run folder.
         batch_size: Audits: passages in a forward pass [default: about 3,200 tokens].
-        workers: Studies: cells at a time [default: cores / threads]; it changes no result.
+        workers: Studies: cells at a time [default: as for study]; it changes no result.
         engine: Studies: processes, inline or ray [default: as the run was begun].
     """
     common = common or Common()
@@ -61,10 +61,10 @@ def resume(
         return
     if batch_size is not None:
         raise InputError(f"{run} is a study; --batch-size is for audits")
-    from byrote.cli.study_output import show_study_run
+    from byrote.cli.study_output import show_what_ended
     from byrote.studies import resume_study
 
-    show_study_run(resume_study(run, workers=workers, engine=engine), common)
+    show_what_ended(lambda: resume_study(run, workers=workers, engine=engine), common)
 
 
 def show(run: Path, /, *, common: Common | None = None) -> None:

@@ -51,13 +51,14 @@ def study(
         list_cells: Print the cells and what they cost; run nothing.
         list_fields: Print all fields of the config and their values; run nothing.
         out: Run folder [default: byrote-runs/DATE-STUDY].
-        workers: Cells at a time [default: cores / threads]; it changes no result.
+        workers: Cells at a time [default: GPUs, else cores / threads]; it changes no result.
         threads: Threads of each worker; the last digits of results depend on it.
         engine: processes on this machine, inline (this process, one cell at a time), or ray.
     """
     common = common or Common()
     common.start()
-    from byrote.cli.study_output import show_cells, show_fields, show_studies, show_study_run
+    from byrote.cli.study_output import show_cells, show_fields, show_studies, show_what_ended
+    from byrote.runs import check_engine, workers_of
     from byrote.studies import get_study, run_study
 
     if name is None:
@@ -65,22 +66,17 @@ def study(
         return
     chosen = get_study(name)
     asked, of_preset = _asked(chosen, preset, config, set_ or [])
+    if list_fields and list_cells and common.json:
+        raise InputError("--list-fields --list-cells --json: one document at a time, give one")
+    check_engine(engine, workers, threads)
     if list_fields:
         show_fields(asked, common)
     if list_cells:
-        show_cells(chosen, asked, threads, workers, common)
+        show_cells(chosen, asked, workers_of(engine, workers, threads), common)
     if list_fields or list_cells:
         return
-    run = run_study(
-        chosen,
-        asked,
-        out=out,
-        preset=of_preset,
-        engine=engine,
-        workers=workers,
-        threads=threads,
-    )
-    show_study_run(run, common)
+    options = {"out": out, "preset": of_preset, "engine": engine, "workers": workers}
+    show_what_ended(lambda: run_study(chosen, asked, threads=threads, **options), common)
 
 
 def claims(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
@@ -14,13 +15,29 @@ from rich.text import Text
 
 from byrote.cli.options import Common
 from byrote.errors import InputError
-from byrote.runs import Run, default_workers
-from byrote.studies import STUDIES, claims_markdown, flat_fields, get_study, plan_cells, to_json
+from byrote.runs import Run
+from byrote.studies import (
+    STUDIES,
+    CellsFailedError,
+    claims_markdown,
+    flat_fields,
+    get_study,
+    judged,
+    plan_cells,
+    to_json,
+)
 
 if TYPE_CHECKING:
     from byrote.studies import Study
 
-__all__ = ["show_cells", "show_fields", "show_markdown", "show_studies", "show_study_run"]
+__all__ = [
+    "show_cells",
+    "show_fields",
+    "show_markdown",
+    "show_studies",
+    "show_study_run",
+    "show_what_ended",
+]
 
 _MARKS = {
     "holds": ("✓ holds", "green"),
@@ -30,7 +47,7 @@ _MARKS = {
 
 
 def show_study_run(run: Run, common: Common) -> None:
-    """Print the claims table of a finished run of a study."""
+    """Print the claims table of a run of a study that has been judged."""
     claims = _claims(run)
     report = run.folder / "report.html"
     if common.json:
@@ -45,6 +62,8 @@ def show_study_run(run: Run, common: Common) -> None:
     console.print()
     console.print(Text(study["title"], style="bold"), Text(f"({study['paper']})"), soft_wrap=True)
     console.print(_claims_table(claims))
+    if failures := run.info["failures"]:
+        console.print(Text(f"{len(failures)} of {cells['total']} cells failed", style="red"))
     counts = [f"{int((claims['verdict'] == verdict).sum())} {verdict}" for verdict in _MARKS]
     console.print(Text(f"{len(claims)} claims: {', '.join(counts)}"))
     for note in run.info["notes"]:
@@ -52,6 +71,21 @@ def show_study_run(run: Run, common: Common) -> None:
     took = f"({cells['total']} cells, {run.info['seconds']:.0f} s)"
     for label, text in (("run", f"{run.folder}   {took}"), ("report", str(report))):
         console.print(Text(f"{label:<8}", style="dim"), Text(text), soft_wrap=True)
+
+
+def show_what_ended(work: Callable[[], Run], common: Common) -> None:
+    """Run a study and print its claims; where cells failed, those that could be judged.
+
+    Raises:
+        CellsFailedError: Cells failed.
+    """
+    try:
+        run = work()
+    except CellsFailedError as error:
+        if judged(error.run):
+            show_study_run(error.run, common)
+        raise
+    show_study_run(run, common)
 
 
 def show_markdown(run: Run, common: Common) -> None:
@@ -94,15 +128,20 @@ def show_studies(common: Common) -> None:
     Console(highlight=False).print(table)
 
 
-def show_cells(
-    study: Study, config: Any, threads: int, workers: int | None, common: Common
-) -> None:
-    """Print the cells of a config, their cost and the total; nothing is run."""
+def show_cells(study: Study, config: Any, workers: int | None, common: Common) -> None:
+    """Print the cells of a config, their cost and the total; nothing is run.
+
+    Args:
+        study: The study.
+        config: Its config.
+        workers: Cells at a time; None where nobody knows, and the time is then not told.
+        common: How to speak.
+    """
     cells = plan_cells(study, config)
     total = sum(cell.cost for cell in cells)
-    at_once = min(workers or default_workers(threads), len(cells))
+    at_once = None if workers is None else min(workers, len(cells))
     # No plan is shorter than its longest cell.
-    about = max(total / at_once, max(cell.cost for cell in cells))
+    about = at_once and max(total / at_once, max(cell.cost for cell in cells))
     if common.json:
         rows = [{"id": c.id, "task": c.task, "cost": c.cost, "params": c.params} for c in cells]
         print(json.dumps({"cells": rows, "cost": total, "workers": at_once, "seconds": about}))
@@ -116,9 +155,10 @@ def show_cells(
         table.add_row(Text(cell.id), Text(f"{cell.cost:,.1f}"))
     console = Console(highlight=False)
     console.print(table)
+    time = "" if about is None else f"; with {at_once} at a time about {_time(about)}"
     console.print(
-        f"{len(cells):,} cells, about {total:,.0f} core-seconds; with {at_once} at a time about "
-        f"{_time(about)} (a rough estimate, made for a laptop)"
+        f"{len(cells):,} cells, about {total:,.0f} core-seconds{time} (a rough estimate, made for "
+        "a laptop)"
     )
 
 
@@ -135,7 +175,7 @@ def show_fields(config: Any, common: Common) -> None:
 
 
 def _claims(run: Run) -> pl.DataFrame:
-    if not run.done:
+    if not judged(run):
         failures = run.info.get("failures") or []
         why = f" ({failures[0]['cell']}: {failures[0]['message']})" if failures else ""
         raise InputError(f"{run.folder} is not finished{why}; `byrote resume {run.folder}` goes on")

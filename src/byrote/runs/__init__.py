@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING
 from byrote._lazy import lazy
 
 if TYPE_CHECKING:
-    from byrote.runs.engines import ENGINES, check_engine, default_workers, run_works
+    from byrote.runs.devices import Gpu, gpus, memory_bytes
+    from byrote.runs.engines import (
+        ENGINES,
+        check_engine,
+        default_workers,
+        run_works,
+        workers_of,
+    )
     from byrote.runs.files import replacing, write_json, write_parquet
     from byrote.runs.folder import SCHEMA_VERSION, Run, config_hash
     from byrote.runs.parts import Parts
@@ -22,6 +29,7 @@ __all__ = [
     "SCHEMA_VERSION",
     "CellContext",
     "Failure",
+    "Gpu",
     "Parts",
     "Results",
     "Run",
@@ -30,11 +38,14 @@ __all__ = [
     "config_hash",
     "cores",
     "default_workers",
+    "gpus",
     "hardware",
+    "memory_bytes",
     "now",
     "replacing",
     "run_works",
     "versions",
+    "workers_of",
     "write_json",
     "write_parquet",
 ]

@@ -22,15 +22,17 @@ from typing import IO, Any
 
 from byrote.errors import ByroteError, InputError
 from byrote.progress import hushed
+from byrote.runs.devices import Gpu, gpus
 from byrote.runs.provenance import cores
 from byrote.runs.results import Results
 from byrote.runs.tasks import Failure, Work
 from byrote.runs.worker import perform
 
-__all__ = ["ENGINES", "check_engine", "default_workers", "run_works"]
+__all__ = ["ENGINES", "check_engine", "default_workers", "run_works", "workers_of"]
 
 Done = Callable[[Work, float], None]
 Advance = Callable[[Work, float], None]
+Fail = Callable[[Failure], None]
 
 # What the usual numerical libraries read when they are imported.
 _THREAD_VARIABLES = (
@@ -49,20 +51,45 @@ _GRACE_SECONDS = 5.0
 
 
 def default_workers(threads: int) -> int:
-    """As many workers as the cores have room for, with `threads` threads each."""
-    return max(1, (cores() or 1) // threads)
+    """One worker for each GPU; without one, as many as the cores have room for.
+
+    Args:
+        threads: Threads of each worker.
+    """
+    return len(gpus()) or max(1, (cores() or 1) // threads)
+
+
+def workers_of(engine: str, workers: int | None, threads: int) -> int | None:
+    """How many cells an engine runs at a time; None where its cluster decides.
+
+    Args:
+        engine: Its name.
+        workers: What was asked for, if anything.
+        threads: Threads of each worker.
+    """
+    if engine == "inline":
+        return 1
+    if engine == "ray":
+        return workers
+    return workers or default_workers(threads)
 
 
 def check_engine(engine: str, workers: int | None, threads: int) -> None:
     """Check what can be checked before any work.
 
     Raises:
-        InputError: There is no such engine, it is not installed, or a number is not positive.
+        InputError: There is no such engine, it is not installed, a number is not positive, or
+            several workers are asked of an engine that has one.
     """
     if engine not in ENGINES:
         raise InputError(f"--engine {engine!r}: it is one of {', '.join(ENGINES)}")
     if workers is not None and workers < 1:
         raise InputError(f"--workers {workers}: it must be at least 1")
+    if engine == "inline" and workers is not None and workers > 1:
+        raise InputError(
+            f"--workers {workers}: the engine inline runs one cell at a time, in this process; "
+            "leave it out, or take --engine processes"
+        )
     if threads < 1:
         raise InputError(f"--threads {threads}: it must be at least 1")
     if engine == "ray":
@@ -78,6 +105,7 @@ def run_works(
     threads: int = 1,
     on_done: Done | None = None,
     on_progress: Advance | None = None,
+    on_failed: Fail | None = None,
 ) -> list[Failure]:
     """Run all cells that are not finished yet, the costliest first.
 
@@ -85,11 +113,14 @@ def run_works(
         works: The cells of the run.
         folder: The run folder; results go to `cells/`, scratch to `scratch/`, logs to `logs/`.
         engine: `processes`, `inline` (one after the other in this process) or `ray`.
-        workers: Cells at a time; None takes cores // threads. `inline` has one.
+        workers: Cells at a time; None takes the number of GPUs, or cores // threads where there
+            is none. `inline` has one; a Ray cluster runs as many as it has room for. Each worker
+            process sees one GPU alone.
         threads: Threads of each worker.
         on_done: Called in this process with each cell that has ended, however it ended, and the
             seconds that it took.
         on_progress: Called in this process with a running cell and its finished fraction.
+        on_failed: Called in this process with each cell that did not end well, at once.
 
     Returns:
         The cells that did not end well, in the order of `works`.
@@ -105,10 +136,11 @@ def run_works(
     job = _Job(
         results,
         folder / "logs",
-        min(workers or default_workers(threads), len(todo)),
+        min(workers_of(engine, workers, threads) or len(todo), len(todo)),
         threads,
         on_done or (lambda *_: None),
         on_progress or (lambda *_: None),
+        on_failed or (lambda _: None),
     )
     ENGINES[engine](todo, job)
     order = {work.id: i for i, work in enumerate(works)}
@@ -125,6 +157,7 @@ class _Job:
     threads: int
     on_done: Done
     on_progress: Advance
+    on_failed: Fail
     failures: list[Failure] = field(default_factory=list)
 
     def ended(self, work: Work, message: dict[str, Any]) -> None:
@@ -135,19 +168,22 @@ class _Job:
             self.logs.mkdir(parents=True, exist_ok=True)
             text = f"{failure.message}\n\n{failure.traceback}"
             (self.logs / f"{work.id}.txt").write_text(text, encoding="utf-8")
+            self.on_failed(failure)
         else:
             (self.logs / f"{work.id}.txt").unlink(missing_ok=True)
         self.on_done(work, message["seconds"])
 
 
 def _run_inline(works: Sequence[Work], job: _Job) -> None:
-    with _threads_of_this_process(job.threads), hushed():
+    with _threads_of_this_process(job.threads):
         for work in works:
 
             def say(message: dict[str, Any], work: Work = work) -> None:
                 job.on_progress(work, message["fraction"])
 
-            job.ended(work, perform(work, job.results, job.threads, say))
+            with hushed():
+                message = perform(work, job.results, job.threads, say)
+            job.ended(work, message)
 
 
 @contextmanager
@@ -175,11 +211,16 @@ def _threads_of_this_process(threads: int) -> Iterator[None]:
 class _Worker:
     """A worker process as its parent sees it."""
 
-    def __init__(self, number: int, job: _Job, inbox: queue.SimpleQueue[Any]) -> None:
+    def __init__(
+        self, number: int, gpu: Gpu | None, job: _Job, inbox: queue.SimpleQueue[Any]
+    ) -> None:
         self.work: Work | None = None
+        self.gpu = gpu
         job.logs.mkdir(parents=True, exist_ok=True)
         self.log = job.logs / f"worker-{number}.txt"
         environment = os.environ | dict.fromkeys(_THREAD_VARIABLES, str(job.threads))
+        if gpu is not None:
+            environment |= gpu.environment
         environment.setdefault("TOKENIZERS_PARALLELISM", "false")
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
@@ -254,14 +295,15 @@ def _run_processes(works: Sequence[Work], job: _Job) -> None:
     inbox: queue.SimpleQueue[tuple[_Worker, dict[str, Any]]] = queue.SimpleQueue()
     workers: list[_Worker] = []
 
-    def hire() -> None:
-        worker = _Worker(len(workers), job, inbox)
+    def hire(gpu: Gpu | None) -> None:
+        worker = _Worker(len(workers), gpu, job, inbox)
         workers.append(worker)
         worker.start(waiting.pop())
 
     try:
-        for _ in range(job.workers):
-            hire()
+        devices = gpus() or (None,)
+        for number in range(job.workers):
+            hire(devices[number % len(devices)])
         while any(worker.work for worker in workers):
             worker, message = inbox.get()
             work = worker.work
@@ -274,7 +316,7 @@ def _run_processes(works: Sequence[Work], job: _Job) -> None:
             if message["event"] == "gone":
                 job.ended(work, worker.obituary())
                 if waiting:
-                    hire()
+                    hire(worker.gpu)
                 continue
             job.ended(work, message)
             if waiting:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from byrote._version import __version__
+from byrote.runs.devices import memory_bytes
 
 __all__ = ["cores", "hardware", "now", "versions"]
 
@@ -53,11 +54,8 @@ def _cpu_name() -> str:
 
 
 def _memory_gib() -> float | None:
-    try:
-        total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (AttributeError, ValueError, OSError):
-        return None
-    return round(total / 2**30, 1)
+    total = memory_bytes()
+    return None if total is None else round(total / 2**30, 1)
 
 
 def cores() -> int | None:

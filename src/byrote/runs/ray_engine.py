@@ -35,16 +35,21 @@ def run_on_ray(
         ray: The module.
         works: The cells, the costliest first.
         results: Where tables are kept, on this machine.
-        workers: Cells at a time.
+        workers: Cells handed over at a time; Ray runs as many of them as it has room for.
         threads: Threads (and Ray CPUs) of each cell.
         ended: Takes each cell's `done` or `failed` message.
     """
     if not ray.is_initialized():
         ray.init(log_to_driver=False, include_dashboard=False)
     variables = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS"), str(threads))
-    remote = ray.remote(num_cpus=threads, max_retries=0, runtime_env={"env_vars": variables})(
-        remote_cell
-    )
+    # A cell asks for a GPU where there is one, and Ray shows it that one alone.
+    gpus = 1 if ray.cluster_resources().get("GPU", 0) >= 1 else 0
+    remote = ray.remote(
+        num_cpus=threads,
+        num_gpus=gpus,
+        max_retries=0,
+        runtime_env={"env_vars": variables},
+    )(remote_cell)
     waiting = list(reversed(works))
     running: dict[Any, Work] = {}
     try:

@@ -21,8 +21,10 @@ if TYPE_CHECKING:
         judge_all,
     )
     from byrote.studies.config import flat_fields, from_json, load_config, override, to_json
+    from byrote.studies.errors import CellsFailedError
     from byrote.studies.job import (
         judge_again,
+        judged,
         open_study_run,
         plan_cells,
         resume_study,
@@ -36,6 +38,7 @@ __all__ = [
     "STUDIES",
     "Cell",
     "CellContext",
+    "CellsFailedError",
     "Claim",
     "Judgement",
     "NotTested",
@@ -50,6 +53,7 @@ __all__ = [
     "get_study",
     "judge_again",
     "judge_all",
+    "judged",
     "load_config",
     "open_study_run",
     "override",

@@ -35,6 +35,10 @@ def _no_check(_: Any) -> None:
     """Nothing to check beyond the types of the fields."""
 
 
+def _nothing_needed(_: Any) -> dict[str, float]:
+    return {}
+
+
 def _nothing_derived(_: Any, __: Any) -> dict[str, pl.DataFrame]:
     return {}
 
@@ -56,7 +60,11 @@ class Study:
         cells: From a config to its cells, in the order that the rows of the tables will have.
             It must be quick and must not load a model.
         claims: The published statements, in the order of the claims table.
-        check: Raises `InputError` for a config that cannot work, before any expensive work.
+        check: Raises `InputError` for a config that cannot work. It must be quick and must not
+            look at a model.
+        fit: Raises `InputError` for a config that its models cannot take, as their configurations
+            and tokenizers tell; weights are not read. Gives the bytes of memory that cells need at
+            least, by their ids, as far as it is known. Called once before a run; may take seconds.
         analyse: From the cells' tables (joined; each has a column `cell`) and the config to
             further tables by name. It is also called on what an earlier version measured, so it
             must bear missing tables.
@@ -75,6 +83,7 @@ class Study:
     cells: Callable[[Any], Sequence[Cell]]
     claims: Sequence[Claim] = ()
     check: Callable[[Any], None] = _no_check
+    fit: Callable[[Any], Mapping[str, float]] = _nothing_needed
     analyse: Callable[[Mapping[str, pl.DataFrame], Any], dict[str, pl.DataFrame]] = _nothing_derived
     sections: Callable[[StudyData, Any], Sequence[Section]] | None = None
     facts: Callable[[StudyData, Any], Sequence[tuple[str, str, str]]] | None = None

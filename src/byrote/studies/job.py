@@ -11,17 +11,20 @@ from typing import Any
 import polars as pl
 
 from byrote import progress
-from byrote.errors import ByroteError, InputError
+from byrote.errors import InputError
 from byrote.runs import Failure, Results, Run, Work, now, write_parquet
-from byrote.runs.engines import check_engine, default_workers, run_works
+from byrote.runs.engines import check_engine, run_works, workers_of
 from byrote.studies.base import Study
 from byrote.studies.cells import Cell, seeded
 from byrote.studies.claims import PROVENANCE, judge_all
 from byrote.studies.config import from_json, to_json
+from byrote.studies.errors import CellsFailedError
 from byrote.studies.registry import STUDIES, get_study
+from byrote.studies.room import check_room
 
 __all__ = [
     "judge_again",
+    "judged",
     "open_study_run",
     "plan_cells",
     "resume_study",
@@ -32,6 +35,8 @@ __all__ = [
 # Tables that the frame makes itself, whatever the study.
 _CELLS, _CLAIMS = "cells", "claims"
 _SAVE_EVERY_SECONDS = 5.0
+# A remark names so many of the cells that failed.
+_NAMED = 5
 
 
 def plan_cells(study: Study, config: Any) -> list[Cell]:
@@ -64,7 +69,8 @@ def run_study(
         out: The run folder; None makes `byrote-runs/DATE-STUDY`.
         preset: Name of the preset that the config comes from, to be remembered.
         engine: `processes`, `inline` or `ray`.
-        workers: Cells at a time; None takes cores // threads. It changes no result.
+        workers: Cells at a time; None takes the number of GPUs, cores // threads where there is
+            none, and what the cluster has room for with `ray`. It changes no result.
         threads: Threads of each worker. Float sums depend on it, so a run keeps to one number.
 
     Returns:
@@ -72,7 +78,9 @@ def run_study(
 
     Raises:
         InputError: The config or an option cannot be used.
-        ByroteError: Cells failed; the others are kept, and `byrote resume` tries these again.
+        CellsFailedError: Cells failed. The others are kept, joined, analysed and judged, and
+            `byrote resume` tries these again.
+        ByroteError: Something else did.
     """
     if not isinstance(config, study.config_type):
         raise InputError(
@@ -81,6 +89,11 @@ def run_study(
         )
     check_engine(engine, workers, threads)
     works = seeded(plan_cells(study, config), config.seed)
+    at_once = workers_of(engine, workers, threads)
+    if out is None or not (out / "run.json").exists() or not Run.open(out).done:
+        with progress.task("Looking at the models"):
+            needed = study.fit(config)
+        progress.say(check_room(needed, engine=engine, workers=at_once))
     folder = out or _new_folder(study.name)
     run = Run.start(
         folder,
@@ -107,7 +120,6 @@ def run_study(
         )
     with run.locked():
         if not run.done:
-            at_once = 1 if engine == "inline" else workers or default_workers(threads)
             _work(run, study, config, works, engine, at_once)
         _tidy(run, study, config)
     return run
@@ -118,12 +130,12 @@ def resume_study(folder: Path, *, workers: int | None = None, engine: str | None
 
     Args:
         folder: The run folder.
-        workers: Cells at a time; None takes cores // threads.
+        workers: Cells at a time; None as in `run_study`.
         engine: None takes the one that the run was begun with.
 
     Raises:
         InputError: There is no run of a study in `folder`.
-        ByroteError: Cells failed again.
+        CellsFailedError: Cells failed again.
     """
     run, study, config = open_study_run(folder)
     execution = run.info["execution"]
@@ -155,15 +167,15 @@ def open_study_run(folder: Path) -> tuple[Run, Study, Any]:
 
 
 def judge_again(folder: Path) -> Run:
-    """Derive the tables and judge the claims of a finished run again, from the cells' tables.
+    """Derive the tables and judge the claims of a run again, from the cells' tables.
 
     For a run whose study has since learned to analyse or to judge better: nothing is run again.
 
     Raises:
-        InputError: There is no finished run of a study in `folder`.
+        InputError: There is no run of a study in `folder`, or none that has been judged.
     """
     run, study, config = open_study_run(folder)
-    _require_done(run)
+    _require_judged(run)
     with run.locked():
         names = run.info["tables"]["cells"]
         tables = {name: pl.read_parquet(run.table(name)) for name in names}
@@ -173,27 +185,33 @@ def judge_again(folder: Path) -> Run:
 
 
 def write_study_report(folder: Path) -> Path:
-    """Draw the charts and the report of a finished run of a study.
+    """Draw the charts and the report of a run of a study that has been judged.
 
     Returns:
         The path of `report.html`.
 
     Raises:
-        InputError: There is no finished run of a study in `folder`.
+        InputError: There is no run of a study in `folder`, or none that has been judged.
     """
     run, study, config = open_study_run(folder)
-    _require_done(run)
+    _require_judged(run)
     return _draw(run, study, config)
 
 
 def _work(
-    run: Run, study: Study, config: Any, works: Sequence[Work], engine: str, workers: int
+    run: Run, study: Study, config: Any, works: Sequence[Work], engine: str, workers: int | None
 ) -> None:
     execution = run.info["execution"]
     run.clean()
+    # Verdicts of an attempt in which cells failed are not those of this one.
+    (run.folder / "report.html").unlink(missing_ok=True)
+    for name in _names_of_tables(run):
+        run.table(name).unlink(missing_ok=True)
     run.update(
         status="running",
+        end=None,
         failures=[],
+        tables=None,
         cells={**run.info["cells"], "total": len(works), "cost": sum(w.cost for w in works)},
         execution={**execution, "engine": engine, "workers": workers},
     )
@@ -210,19 +228,46 @@ def _work(
                 threads=execution["threads"],
                 on_done=clock.done,
                 on_progress=clock.advance,
+                on_failed=lambda failure: progress.say(
+                    f"failed: {failure.cell}: {failure.message}"
+                ),
             )
+        kept = [{"cell": failure.cell, "message": failure.message} for failure in failures]
+        run.update(failures=kept)
         if failures:
-            raise _failed(run, failures, len(works))
-        with progress.task("Joining tables"):
-            tables = results.join(works)
-            for name, table in tables.items():
-                write_parquet(run.table(name), table)
-        run.update(tables={"cells": list(tables), "derived": []})
-        with progress.task("Judging the claims"):
-            _derive(run, study, config, tables)
+            run.update(status="failed", end=now())
+            raise _failed(run, failures, len(works), _judge_rest(run, study, config, works))
+        _judge(run, study, config, works)
     finally:
         clock.save()
     run.update(status="done", end=now())
+
+
+def _judge(run: Run, study: Study, config: Any, works: Sequence[Work]) -> None:
+    """Join the tables of finished cells, and judge."""
+    with progress.task("Joining tables"):
+        tables = Results(run.folder).join(works)
+        for name, table in tables.items():
+            write_parquet(run.table(name), table)
+    run.update(tables={"cells": list(tables), "derived": []})
+    with progress.task("Judging the claims"):
+        _derive(run, study, config, tables)
+
+
+def _judge_rest(run: Run, study: Study, config: Any, works: Sequence[Work]) -> str:
+    """Judge on what is finished although cells failed; say what is to be said of that."""
+    results = Results(run.folder)
+    finished = [work for work in works if results.read(work) is not None]
+    if not finished:
+        return ""
+    try:
+        _judge(run, study, config, finished)
+        _draw(run, study, config)
+    # Analyses are written for whole tables; whatever they do with a part, it must not hide why the
+    # rest is missing.
+    except Exception as error:  # noqa: BLE001
+        return f" and could not be judged alone ({type(error).__name__}: {error})"
+    return " and have been judged"
 
 
 def _derive(run: Run, study: Study, config: Any, tables: Mapping[str, pl.DataFrame]) -> None:
@@ -234,13 +279,31 @@ def _derive(run: Run, study: Study, config: Any, tables: Mapping[str, pl.DataFra
     claims = judge_all(study.claims, whole, config)
     for name, table in {**derived, _CLAIMS: claims}.items():
         write_parquet(run.table(name), table)
-    before = run.info["tables"]["derived"]
+    before = _names_of_tables(run)
+    notes = [*_missing(run), *study.notes({**whole, _CLAIMS: claims}, config)]
     run.update(
         tables={"cells": list(tables), "derived": [*derived, _CLAIMS]},
-        notes=list(dict.fromkeys(study.notes({**whole, _CLAIMS: claims}, config))),
+        notes=list(dict.fromkeys(notes)),
     )
-    for name in set(before) - {*derived, _CLAIMS}:
+    for name in set(before) - {*whole, _CLAIMS}:
         run.table(name).unlink(missing_ok=True)
+
+
+def _names_of_tables(run: Run) -> list[str]:
+    return [name for names in (run.info["tables"] or {}).values() for name in names]
+
+
+def _missing(run: Run) -> list[str]:
+    """What the reader of verdicts must know of cells that failed."""
+    failures = run.info["failures"]
+    if not failures:
+        return []
+    names = [failure["cell"] for failure in failures]
+    some = ", ".join(names[:_NAMED]) + (f" and {len(names) - _NAMED} more" * (len(names) > _NAMED))
+    return [
+        f"{len(names)} of {run.info['cells']['total']} cells failed ({some}): the verdicts are "
+        "from the others alone."
+    ]
 
 
 def _tidy(run: Run, study: Study, config: Any) -> None:
@@ -261,16 +324,15 @@ def _draw(run: Run, study: Study, config: Any) -> Path:
     return write_run_page(page, run.folder)
 
 
-def _failed(run: Run, failures: Sequence[Failure], total: int) -> ByroteError:
-    """Remember what failed, and say so."""
-    kept = [{"cell": failure.cell, "message": failure.message} for failure in failures]
-    run.update(status="failed", failures=kept)
+def _failed(run: Run, failures: Sequence[Failure], total: int, others: str) -> CellsFailedError:
+    """Say what failed, and what became of the others."""
     first = failures[0]
     more = f" (and {len(failures) - 1} more; see {run.folder}/run.json)" if failures[1:] else ""
-    return ByroteError(
+    message = (
         f"{len(failures)} of {total} cells failed: {first.cell}: {first.message}{more}. The others "
-        f"are kept; {run.folder}/logs tells more, `byrote resume {run.folder}` tries again"
+        f"are kept{others}; {run.folder}/logs tells more, `byrote resume {run.folder}` tries again"
     )
+    return CellsFailedError(message, run)
 
 
 class _Clock:
@@ -321,8 +383,14 @@ class _Clock:
         self._show(self._ended, sum(self._weights.values()), seconds)
 
 
-def _require_done(run: Run) -> None:
-    if not run.done:
+def judged(run: Run) -> bool:
+    """Whether a run has verdicts: it is done, or cells failed and the others have been judged."""
+    has = _CLAIMS in (run.info["tables"] or {}).get("derived", ())
+    return run.done or (run.info["status"] == "failed" and has)
+
+
+def _require_judged(run: Run) -> None:
+    if not judged(run):
         raise InputError(f"{run.folder} is not finished; `byrote resume {run.folder}` goes on")
 
 
