@@ -86,6 +86,11 @@ class LoadedModel:
         return hash_weights(self.model)
 
     @property
+    def bos_token(self) -> int | None:
+        """The model's BOS token, whether or not a text begins with it by default (`bos_id`)."""
+        return bos_token(self.tokenizer, self.model.config, self.vocab_size)
+
+    @property
     def lead(self) -> tuple[int, ...]:
         """What the tokenizer itself puts before a text: nothing, or `bos_id` and what follows."""
         if self.tokenizer is not None and len(ids := prepended_ids(self.tokenizer)) > 1:
@@ -130,6 +135,24 @@ def context_len(config: Any) -> int | None:
         value = getattr(config, key, None)
         if isinstance(value, int) and value > 0:
             return value
+    return None
+
+
+def bos_token(
+    tokenizer: PreTrainedTokenizerBase | None, config: Any, vocab_size: int | None
+) -> int | None:
+    """The BOS token that the tokenizer names, or else the configuration; None if neither does.
+
+    Args:
+        tokenizer: The model's, if it has one.
+        config: The model's.
+        vocab_size: Ids that the model takes; one that it does not take is none. None where unknown.
+    """
+    bos = getattr(tokenizer, "bos_token_id", None)
+    if bos is None:
+        bos = getattr(config, "bos_token_id", None)
+    if isinstance(bos, int) and bos >= 0 and (vocab_size is None or bos < vocab_size):
+        return bos
     return None
 
 

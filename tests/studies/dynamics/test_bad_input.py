@@ -182,6 +182,7 @@ def test_a_model_that_diverges_fails_by_name_and_the_others_are_kept(tmp_path):
     said = str(caught.value)
     assert "1 of 2 cells failed: wild.u4.n16.s0: The loss is nan at step" in said
     assert "Take a lower learning rate" in said
+    assert "are kept and have been judged" in said
     assert "byrote resume" in said
     info = Run.open(tmp_path / "run").info
     assert info["status"] == "failed"

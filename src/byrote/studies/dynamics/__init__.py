@@ -5,6 +5,7 @@ from byrote.studies.dynamics.analysis import analyse
 from byrote.studies.dynamics.checks import check
 from byrote.studies.dynamics.claims import CLAIMS
 from byrote.studies.dynamics.config import DynamicsConfig
+from byrote.studies.dynamics.fitting import fit
 from byrote.studies.dynamics.notes import notes
 from byrote.studies.dynamics.plan import cells
 from byrote.studies.dynamics.presets import PRESETS
@@ -22,6 +23,7 @@ STUDY = Study(
     config_type=DynamicsConfig,
     presets=PRESETS,
     check=check,
+    fit=fit,
     cells=cells,
     analyse=analyse,
     claims=CLAIMS,

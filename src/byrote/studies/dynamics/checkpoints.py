@@ -23,7 +23,7 @@ from byrote.texts.seeds import derive_seed
 from byrote.texts.sources import open_source
 from byrote.texts.strings import uniform
 
-__all__ = ["run"]
+__all__ = ["byte_letters", "check_bytes", "run"]
 
 _WARMUP = 20
 _PRETRAINING_SHARE = 0.6
@@ -45,13 +45,9 @@ def run(params: dict[str, Any], context: CellContext) -> dict[str, pl.DataFrame]
         "bos": "auto",
     }
     loaded = load_model(model, derive_seed(seed, "pretraining weights") % 2**63)
-    if loaded.vocab_size <= BYTE_BOS:
-        raise InputError(
-            f"checkpoints.source {wanted['source']} has {loaded.vocab_size} tokens; bytes and BOS "
-            f"need vocab_size={BYTE_BOS + 1}"
-        )
+    check_bytes(loaded.vocab_size, wanted["source"])
     loaded.model.config.bos_token_id = BYTE_BOS
-    source = uniform(_letters(wanted["letters"]))
+    source = uniform(byte_letters(wanted["letters"]))
     # What the copies are to learn must fit before anything is pretrained for it.
     longest = Sequences.from_ids([source.draw(wanted["n"], seed)], bos_id=BYTE_BOS)
     longest.check(loaded.vocab_size, loaded.max_len)
@@ -91,8 +87,25 @@ def run(params: dict[str, Any], context: CellContext) -> dict[str, pl.DataFrame]
     return {**joined, "pretraining": pl.DataFrame({"step": steps, "loss": losses})}
 
 
-def _letters(size: int) -> Alphabet:
-    """The bytes of a, b, c, …; as many as there are up to the last byte."""
+def check_bytes(vocab_size: int, source: str) -> None:
+    """See that bytes and BOS are tokens of a model.
+
+    Raises:
+        InputError: They are not.
+    """
+    if vocab_size <= BYTE_BOS:
+        raise InputError(
+            f"checkpoints.source {source} has {vocab_size} tokens; bytes and BOS need "
+            f"vocab_size={BYTE_BOS + 1}"
+        )
+
+
+def byte_letters(size: int) -> Alphabet:
+    """The bytes of a, b, c, …; as many as there are up to the last byte.
+
+    Raises:
+        InputError: There are not so many.
+    """
     most = BYTE_BOS - ord("a")
     if size > most:
         raise InputError(

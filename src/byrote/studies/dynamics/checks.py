@@ -34,7 +34,7 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,59}")
 def check(config: DynamicsConfig) -> None:
     """See that a config can work, before any model is loaded.
 
-    What only the model's tokenizer and context can tell is said by the first cell that needs it.
+    What only a model's tokenizer and configuration can tell is said by `fitting.fit`.
 
     Raises:
         InputError: A field cannot be used; the message names it.

@@ -46,7 +46,7 @@ def run(params: dict[str, Any], context: CellContext) -> dict[str, pl.DataFrame]
         source.draw(wanted["n"], derive_seed(seed, "in sequence", str(j)))
         for j in range(wanted["strings"])
     ]
-    bos = bos_of(loaded, params["model"]["bos"])
+    bos = bos_of(loaded, params["model"]["bos"], loaded.source)
     everything = StringMeter(source, strings, Sequences.from_ids(strings, bos_id=bos))
     text = _Text(loaded, wanted, seed)
     rows: list[dict[str, Any]] = []

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Protocol
 
 from byrote.errors import InputError
 from byrote.exposure import ExposureConfig
@@ -14,6 +14,7 @@ from byrote.texts.seeds import derive_seed
 from byrote.texts.strings import StringSource, skewed, uniform
 
 __all__ = [
+    "Shaped",
     "bos_of",
     "exposure_config",
     "init_of",
@@ -44,53 +45,79 @@ def init_of(model: Mapping[str, Any]) -> str:
     return "random" if parse_source(model["source"]).kind == "random" else model["init"]
 
 
-def bos_of(loaded: LoadedModel, how: str) -> int | None:
+class Shaped(Protocol):
+    """What strings need to know of a model: a `LoadedModel` tells it, and so does an `Outline`."""
+
+    @property
+    def tokenizer(self) -> Any:
+        """None where it has none."""
+        ...
+
+    @property
+    def vocab_size(self) -> int | None:
+        """Ids that it takes; None where only the weights would tell."""
+        ...
+
+    @property
+    def bos_token(self) -> int | None:
+        """Its BOS token, if there is one."""
+        ...
+
+
+def bos_of(model: Shaped, how: str, source: str) -> int | None:
     """The token put in front of a string, if any.
+
+    It is the model's BOS token, also where its tokenizer does not put it before a text.
+
+    Args:
+        model: The model, loaded or not.
+        how: `auto`, `always` or `never`, as in `ModelConfig`.
+        source: The model's, for the message.
 
     Raises:
         InputError: One is insisted on and the model has none.
     """
     if how == "never":
         return None
-    bos = getattr(loaded.tokenizer, "bos_token_id", None)
-    if bos is None:
-        bos = getattr(loaded.model.config, "bos_token_id", None)
-    if isinstance(bos, int) and 0 <= bos < loaded.vocab_size:
-        return bos
-    if how == "always":
-        raise InputError(f'bos = "always": {loaded.source} has no BOS token; use auto or never')
-    return None
+    bos = model.bos_token
+    if bos is None and how == "always":
+        raise InputError(f'bos = "always": {source} has no BOS token; use auto or never')
+    return bos
 
 
-def make_alphabet(loaded: LoadedModel, letters: int, how: str, seed: int) -> Alphabet:
+def make_alphabet(model: Shaped, letters: int, how: str, seed: int) -> Alphabet:
     """The letters of a string: Latin ones, or arbitrary single tokens.
 
     Raises:
         InputError: The tokenizer has no single token for a letter, or too few tokens.
     """
-    if how == "letters" or (how == "auto" and loaded.tokenizer is not None):
-        return letters_alphabet(loaded.tokenizer, letters)
-    bos = bos_of(loaded, "auto")
+    if how == "letters" or (how == "auto" and model.tokenizer is not None):
+        return letters_alphabet(model.tokenizer, letters)
     return random_token_alphabet(
-        loaded.vocab_size,
+        _vocabulary(model),
         letters,
         derive_seed(seed, "alphabet"),
-        exclude=() if bos is None else (bos,),
-        tokenizer=loaded.tokenizer,
+        exclude=() if model.bos_token is None else (model.bos_token,),
+        tokenizer=model.tokenizer,
     )
 
 
-def other_alphabet(loaded: LoadedModel, alphabet: Alphabet, seed: int) -> Alphabet:
+def other_alphabet(model: Shaped, alphabet: Alphabet, seed: int) -> Alphabet:
     """As many other single tokens, none of which is in `alphabet`."""
-    bos = bos_of(loaded, "auto")
+    bos = model.bos_token
     barred = {*alphabet.ids, *(() if bos is None else (bos,))}
     return random_token_alphabet(
-        loaded.vocab_size,
+        _vocabulary(model),
         alphabet.size,
         derive_seed(seed, "other alphabet"),
         exclude=barred,
-        tokenizer=loaded.tokenizer,
+        tokenizer=model.tokenizer,
     )
+
+
+def _vocabulary(model: Shaped) -> int:
+    """How many token ids there are; where only the weights would tell, as many as have a text."""
+    return len(model.tokenizer) if model.vocab_size is None else model.vocab_size
 
 
 def make_source(alphabet: Alphabet, distribution: str, level: float, seed: int) -> StringSource:

@@ -71,7 +71,7 @@ def learn(
     """
     training, seed = params["exposure"], params["string_seed"]
     ids = source.draw(params["n"], seed)
-    bos = bos_of(loaded, params["model"]["bos"])
+    bos = bos_of(loaded, params["model"]["bos"], loaded.source)
     sequences = Sequences.from_ids([ids], bos_id=bos)
     record = recorder(StringMeter(source, [ids], sequences))
     observers: list[Observer] = [record, Progress(context.progress, params["expected_epochs"])]
