@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from byrote.exposure.config import ExposureConfig, StopRule
     from byrote.exposure.errors import DivergedError
     from byrote.exposure.loop import Exposure, expose
-    from byrote.exposure.objectives import OBJECTIVES, find_objective
+    from byrote.exposure.objectives import OBJECTIVES, Objective, Setting, find_objective
     from byrote.exposure.observers import BatchView, EpochView, Observer, Recorder, StepView
     from byrote.exposure.partial import PARTS, Selection, select
     from byrote.exposure.processes import Processes, join_processes
@@ -28,11 +28,13 @@ __all__ = [
     "EpochView",
     "Exposure",
     "ExposureConfig",
+    "Objective",
     "Observer",
     "Processes",
     "Recorder",
     "Selection",
     "Sequences",
+    "Setting",
     "StepView",
     "StopRule",
     "expose",

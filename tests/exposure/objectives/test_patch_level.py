@@ -38,7 +38,7 @@ def plain_patches(model, sequences, index, size):
     return total, count
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(seed=st.integers(0, 1000), size=st.integers(2, 5))
 def test_each_patch_predicts_the_tokens_of_the_next(tiny, seed, size):
     generator = np.random.default_rng(seed)
