@@ -17,6 +17,7 @@ NAMES = (
     "windows",
     "exposure",
     "filters",
+    "goldfish",
 )
 RESULTS = Path(__file__).with_name("RESULTS.md")
 

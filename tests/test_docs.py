@@ -29,7 +29,17 @@ TABLES = [
 ]
 PAGES = sorted([ROOT / "README.md", *DOCS.rglob("*.md")])
 EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
-PUBLIC = ("audit", "exposure", "models", "recall", "report", "runs", "studies", "texts")
+PUBLIC = (
+    "audit",
+    "exposure",
+    "exposure.goldfish",
+    "models",
+    "recall",
+    "report",
+    "runs",
+    "studies",
+    "texts",
+)
 
 _LINK = re.compile(r"\]\(([^)#\s]+)[^)]*\)")
 _PYTHON = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
