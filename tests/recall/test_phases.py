@@ -70,6 +70,8 @@ def test_sigmoids(size, middle, width):
     # Taken as guesses the predictions are worse by 8 nats / 128 with the first.
     assert found.t_guess == np.flatnonzero(curves.known > 0)[0] - 1
     assert found.t_best_guess is not None
+    assert found.t_guess is not None
+    assert found.t_below is not None
     assert found.t_best_guess <= found.t_guess < found.t_below
     # Accuracy .95, or loss .1, whichever is first.
     enough = min((0.95 - 1 / size) / (1 - 1 / size), 1 - 0.1 / curves.floor)
@@ -168,6 +170,7 @@ def test_an_untrained_model_is_no_good_guesser_though_uniform_on_any_alphabet():
     found = curves.detect()
     assert found.t_in_alphabet == 14
     assert found.t_best_guess is not None
+    assert found.t_guess is not None
     assert 14 <= found.t_best_guess <= found.t_guess
     assert found.t_guess == Curves(middle=40).detect().t_guess
 

@@ -274,6 +274,7 @@ def _control(tables: Mapping[str, pl.DataFrame], phases: pl.DataFrame | None) ->
         found.join(trained, on=[*keys, "last_epoch"], how="left")
         .join(between, on=keys, how="left")
         .with_columns(pl.col("between").fill_null(0))
+        .select(SCHEMAS["control"].names())
         .sort(keys)
     )
 
