@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 import altair as alt
 import polars as pl
@@ -272,9 +272,9 @@ def curves_chart(
         return None
     names = set(curves["series"])
     looks = [look for look in looks if look.name in names]
-    field = str(x.to_dict()["field"])
+    field = str(cast("Any", x)["shorthand"]).split(":")[0]
     colour = looks_of(looks, "color", marks=points)
-    clip = {"clip": True, "aria": False}
+    clip: dict[str, Any] = {"clip": True, "aria": False}
     base = alt.Chart(plain(curves.sort("series", field))).encode(x=x, color=colour)
     if split is None:
         dash, detail = looks_of(looks, "dash", marks=points), []
