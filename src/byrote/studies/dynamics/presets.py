@@ -28,8 +28,8 @@ _BYTES = (
 def _ladder_model(width: int, layers: int = 4, lr: float = 1e-3) -> ModelConfig:
     """A Llama to be trained from scratch on a small vocabulary.
 
-    Each size has a rate of its own (spec, pitfall 4): that of 3e-4, 1e-3, 3e-3 and 1e-2 at which two
-    strings of 128 letters were memorised soonest. Strings and weights were not those of the study.
+    Each size has a rate of its own (spec, pitfall 4): that of 3e-4, 1e-3, 3e-3 and 1e-2 at which
+    two strings of 128 letters were memorised soonest; not with strings or weights of the study.
     """
     source = (
         f"random:llama?hidden_size={width}&num_hidden_layers={layers}&num_attention_heads=4"
