@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from pathlib import Path
 from typing import Any
 
 from byrote.errors import InputError
@@ -178,6 +179,11 @@ def _check_corpus(field: str, text: str) -> None:
         open_source(text)
     except InputError as error:
         raise InputError(f"{field}: {error}") from error
+    # Opening a file looks at its name only.
+    if not text.startswith(("corpus:", "hf:")) and not Path(text).expanduser().exists():
+        raise InputError(
+            f"{field}: {text} does not exist; give a file, a folder, hf:NAME or corpus:NAME"
+        )
 
 
 def _above_zero(field: str, value: float) -> None:

@@ -31,6 +31,7 @@ from byrote.studies.goldfish.reading import (
     with_k,
 )
 from byrote.studies.weighing import (
+    LEAST_STRINGS,
     SHARE,
     SIGNED_SHARE,
     direction,
@@ -282,6 +283,7 @@ def width_matters(tables: Tables, config: GoldfishConfig) -> Judgement:
     """Figure 9: h = 4 and h = 13 prevent memorisation alike: both do, ROUGE-L within 0.1."""
     cast = scratch_cast(config)
     standard = the(cast.standard, ORDINARY)
+    _something_to_prevent(tables, config)
     _, by_h = cast.widths()
     small, large = (the(by_h.get(h), f"a hash mask with h = {h}") for h in (4, 13))
     means = seed_means(tables, "rouge_l")
@@ -318,7 +320,8 @@ def _added(tables: Tables, config: GoldfishConfig, measure: str) -> list[float]:
 
 def _something_to_prevent(tables: Tables, config: GoldfishConfig) -> None:
     added = _added(tables, config, "rouge_l")
-    if not added or min(added) <= 0:
+    at_least(len(added), LEAST_STRINGS, REPETITIONS)
+    if min(added) <= 0:
         raise NotTested("standard training adds nothing to the control's ROUGE-L here")
 
 
