@@ -90,7 +90,7 @@ class _Shape:
     def skeleton(self) -> Any:
         return self.outline.skeleton()
 
-    @property
+    @cached_property
     def parameters(self) -> int:
         """How many numbers its weights are; 0 where that cannot be told."""
         return 0 if self.skeleton is None else sum(p.numel() for p in self.skeleton.parameters())
@@ -101,6 +101,15 @@ class _Shape:
         Raises:
             InputError: The model has no such part.
         """
+        if part not in self._trained:
+            self._trained[part] = self._count_trained(part)
+        return self._trained[part]
+
+    @cached_property
+    def _trained(self) -> dict[str, int]:
+        return {}
+
+    def _count_trained(self, part: str) -> int:
         if self.skeleton is None:
             return 0
         name, _, index = part.partition(":")
