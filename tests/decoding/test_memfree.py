@@ -143,22 +143,20 @@ def test_a_real_model_recites_less():
     from byrote.texts import cut, open_source
 
     loaded = load("bundled:gemma3-270m")
-    texts = "corpus:kjv?category=famous"
+    texts, n, new = "corpus:kjv?category=famous", 6, 16
     records = open_source(texts).records()
-    windows = cut(records, loaded.tokenizer, prefix_len=32, suffix_len=16, stride=400)
+    windows = cut(records, loaded.tokenizer, prefix_len=32, suffix_len=new, stride=600)
     passages = list(islice(windows, 16))
     ids = torch.tensor([[*loaded.lead, *passage.prefix_ids.tolist()] for passage in passages])
-    ngrams = build_filter([texts], loaded.tokenizer, n=10)
+    ngrams = build_filter([texts], loaded.tokenizer, n=n, exact=True)
     processor = MemFree(ngrams, tokenizer=loaded.tokenizer)
-    plain = write(loaded, ids, max_new_tokens=16)
-    guarded = write(loaded, ids, [processor], max_new_tokens=16)
     start = ids.shape[1]
-    recited = [
-        sum(row[start:] == p.suffix_ids.tolist() for row, p in zip(said, passages, strict=True))
-        for said in (plain, guarded)
-    ]
-    assert recited[0] >= 2
-    assert recited[1] == 0
-    for row in guarded:
-        assert not ngrams.matches(row[start - 9 :]).any()
-    assert processor.counts.changed >= recited[0]
+    found = []
+    for processors in ([], [processor]):
+        written = write(loaded, ids, processors, max_new_tokens=new)
+        found.append(sum(int(ngrams.matches(row[start - n + 1 :]).sum()) for row in written))
+    # n-grams of the texts among the 16 that each of 16 rows has: a model that knows them says many.
+    assert found[0] >= 10
+    assert found[1] == 0
+    assert processor.counts.changed > 0
+    assert processor.counts.stuck == 0

@@ -98,7 +98,7 @@ class MemFree(LogitsProcessor):
         self._eos = ids
         self._pad = pad_token_id
 
-    def __call__(self, input_ids: torch.LongTensor, scores: torch.FloatTensor) -> torch.FloatTensor:
+    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
         """Forbid tokens.
 
         Args:
