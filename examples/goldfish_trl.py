@@ -14,7 +14,7 @@ import textwrap
 from itertools import islice
 
 from datasets import Dataset
-from trl import SFTConfig, SFTTrainer
+from trl import SFTConfig, SFTTrainer  # pyright: ignore[reportPrivateImportUsage]
 
 from byrote import load
 from byrote.exposure.goldfish import Goldfish, attach_goldfish
