@@ -80,11 +80,12 @@ def _places(figure, series):
 
 def test_every_experiment_has_its_charts(figures):
     assert list(figures) == [
-        "extreme-recited", "extreme-rouge", "extreme-loss",
-        "extreme-recited-long", "extreme-rouge-long", "extreme-loss-long",
+        "extreme-recited", "extreme-rouge", "extreme-accuracy", "extreme-loss",
+        "extreme-recited-long", "extreme-rouge-long", "extreme-accuracy-long", "extreme-loss-long",
         "extraction-distribution", "extraction-exact", "extraction-rouge-l",
         "divergence",
         "loss-input-shown", "loss-input-learned", "loss-k-shown", "loss-k-learned",
+        "loss-gap",
         "membership-auc", "membership-tpr-at-001", "membership-tpr-at-005",
         "beams-exact", "beams-rouge-l",
         "strategies-exact", "strategies-rouge-l", "width-exact", "width-rouge-l",
@@ -203,6 +204,14 @@ def test_tokens_learned_are_fewer_than_shown(figures):
 
     shown = end("loss-input-shown", "tokens_shown")
     assert end("loss-input-learned", "tokens_learned") == pytest.approx(0.75 * shown, rel=0.01)
+
+
+def test_gaps_are_those_of_the_table_of_losses(laptop, figures):
+    gaps = dict(laptop.tables["losses"].select("arm", "gap").iter_rows())
+    drawn = {row["at"]: row["value"] for row in _rows(figures["loss-gap"]) if "at" in row}
+    assert drawn["3"] == pytest.approx(gaps["hash-3"])
+    assert drawn["4, steps"] == pytest.approx(gaps["hash-4-more-steps"])
+    assert drawn["4, batch"] == pytest.approx(gaps["hash-4-larger-batch"])
 
 
 def test_loss_of_dropped_tokens_is_that_of_masks_only(figures):

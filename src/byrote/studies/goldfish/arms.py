@@ -145,12 +145,13 @@ class Cast:
         return labels[name] if same[0] == name else f"{labels[name]} ({name})"
 
     def looks(self, names: Sequence[str]) -> list[Look]:
-        """How curves of arms look: masks in shades by k, another h in dashes."""
+        """How curves of arms look: masks in shades by k, further masks of the same k in hues."""
         ks = self.ks or sorted({self.arms[name].k for name in names})
         shades = {
             k: look.colour for k, look in zip(ks, ordered_looks([str(k) for k in ks]), strict=True)
         }
         shapes = ("circle", "square", "triangle-up", "cross")
+        hues = ("chart-control-3", "chart-control-2", "chart-muted")
         seen: Counter[int] = Counter()
         found = []
         for name in names:
@@ -160,7 +161,8 @@ class Cast:
             elif arm.objective == "goldfish":
                 place = seen[arm.k] % len(shapes)
                 seen[arm.k] += 1
-                found.append(Look(label, shades[arm.k], shapes[place], tuple(DASHES[place])))
+                colour = shades[arm.k] if not place else hues[place - 1]
+                found.append(Look(label, colour, shapes[place], tuple(DASHES[place])))
             elif name == self.standard:
                 found.append(Look(label, STANDARD.colour, STANDARD.shape, STANDARD.dash))
             else:

@@ -56,6 +56,7 @@ _MEASURES = {
     "tpr_at_0.05": "members found at 5 % false alarms",
 }
 _SKIPPED = 0.1
+_MORE = ("chart-control-3", "square", (6, 3))
 # Height of a line of text in the chart of all objectives, as a share of its axis.
 _LINE = 0.05
 
@@ -81,6 +82,7 @@ def loss_figures(data: StudyData, config: GoldfishConfig) -> list[list[Figure]]:
     ladder = [name for name in (cast.standard, *masks.values()) if name]
     looks = dict(zip(ladder, cast.looks(ladder), strict=True))
     groups.append(_curves(validation, ladder, looks, "k", "by k"))
+    groups.append(_gaps(data, cast))
     return [group for group in groups if group]
 
 
@@ -136,6 +138,42 @@ def _curves(
             subtitle="mean of the repetitions, bands: lowest to highest; from a tenth on",
         )
         add(figures, f"loss-{end}-{verb}", chart, f"validation loss by tokens {verb}", "loss")
+    return figures
+
+
+def _gaps(data: StudyData, cast: Cast) -> list[Figure]:
+    """What the loss of masks is above that of standard training at the end."""
+    losses = table(data, "losses")
+    if losses is None:
+        return []
+    places = {name: f"{k}" for k, name in cast.ladder().items()}
+    shown, more = Look("as many shown", "chart-texts"), Look("more shown", *_MORE)
+    marks = [placed(losses, places, shown.name)]
+    if scaled := cast.scaled():
+        further = {name: f"{cast.arms[name].k}, {way.split()[-1]}" for way, name in scaled.items()}
+        marks.append(placed(losses, further, more.name))
+        places |= further
+    found = pl.concat(marks).select(
+        "series",
+        "at",
+        pl.col("gap").alias("value"),
+        pl.col("gap_low").alias("low"),
+        pl.col("gap_high").alias("high"),
+    )
+    zero = pl.DataFrame({"text": [""], "value": [0.0]})
+    chart = estimates_chart(
+        found,
+        [shown, more],
+        there(places, [found]),
+        fitting_axis("loss less that of standard (nats)", [found, zero]),
+        x_title="k; steps, batch: with more input, by more steps or larger ones",
+        title="Validation loss at the end, less that of standard",
+        subtitle="differences within a repetition; bars: 95 % t-intervals",
+        levels=zero,
+        share=False,
+    )
+    figures: list[Figure] = []
+    add(figures, "loss-gap", chart, "loss at the end less that of standard training", "loss")
     return figures
 
 

@@ -6,6 +6,7 @@ import altair as alt
 import polars as pl
 
 from byrote.report.figures import Figure
+from byrote.report.plotting import share_axis
 from byrote.report.study import StudyData
 from byrote.studies.goldfish.arms import Cast
 from byrote.studies.goldfish.charts import curves_chart, fitting_axis, overlap_axis
@@ -18,7 +19,7 @@ _LEARNED = {"learned tokens": (1, 0), "dropped tokens": (2, 2)}
 
 
 def extreme_figures(data: StudyData, config: GoldfishConfig) -> list[list[Figure]]:
-    """E1: recited in full, ROUGE-L, and losses against epochs; then the arms shown for longer.
+    """E1: what is recited, and losses, against epochs; then the arms shown for longer.
 
     Returns:
         Groups of figures that belong side by side.
@@ -38,6 +39,7 @@ def extreme_figures(data: StudyData, config: GoldfishConfig) -> list[list[Figure
         found = [
             _recited(rows, cast, long),
             _overlap(looks, cast, long),
+            _accuracy(rows, cast, long),
             _losses(rows, cast, long),
         ]
         groups.append([figure for figure in found if figure is not None])
@@ -53,7 +55,7 @@ def _words(rows: pl.DataFrame, long: bool) -> tuple[str, str]:
     """End of a figure's name, and of how much it speaks."""
     seeds, n = int(rows["seeds"].max() or 0), int(rows["n"].max() or 0)  # type: ignore[arg-type]
     times = "1 repetition" if seeds == 1 else f"{seeds} repetitions"
-    return "-long" if long else "", f"{n} passages in {times}"
+    return "-long" if long else "", f"{n} passages, {times}"
 
 
 def _recited(rows: pl.DataFrame, cast: Cast, long: bool) -> Figure | None:
@@ -91,10 +93,32 @@ def _overlap(rows: pl.DataFrame | None, cast: Cast, long: bool) -> Figure | None
         epoch_axis(float(rows["epoch"].max() or 1)),  # type: ignore[arg-type]
         overlap_axis(top=1.04),
         title=_title("ROUGE-L of what greedy decoding writes", rows, cast),
-        subtitle=f"{of}; bands: 95 % t-intervals over repetitions",
+        subtitle=f"{of}; bands: 95 % t-intervals",
         points=True,
     )
     return _figure(f"extreme-rouge{end}", chart, "ROUGE-L of greedy continuations by epoch")
+
+
+def _accuracy(rows: pl.DataFrame, cast: Cast, long: bool) -> Figure | None:
+    end, of = _words(rows, long)
+    empty = pl.lit(None, dtype=pl.Float64)
+    curves = _named(rows, cast).select(
+        "series",
+        "epoch",
+        pl.col("accuracy").round(4).alias("value"),
+        low=empty,
+        high=empty,
+    )
+    chart = curves_chart(
+        curves,
+        cast.looks(_in_order(rows, cast)),
+        epoch_axis(float(rows["epoch"].max() or 1)),  # type: ignore[arg-type]
+        share_axis("suffix tokens that are right", top=1.04),
+        title=_title("Tokens right, given all before them", rows, cast),
+        subtitle=f"mean over {of}",
+    )
+    words = "share of suffix tokens that are the first choice, by epoch"
+    return _figure(f"extreme-accuracy{end}", chart, words)
 
 
 def _losses(rows: pl.DataFrame, cast: Cast, long: bool) -> Figure | None:

@@ -62,14 +62,14 @@ def measure_axis(measure: str) -> alt.Y:
 def _of(rows: pl.DataFrame) -> str:
     """Of how many documents and repetitions a chart speaks."""
     seeds, n = int(rows["seeds"].max() or 0), int(rows["n"].max() or 0)  # type: ignore[arg-type]
-    return f"{n} documents in {seeds} repetition{'s' if seeds != 1 else ''}"
+    return f"{n} documents, {seeds} repetition{'s' if seeds != 1 else ''} (small)"
 
 
 def subtitle(rows: pl.DataFrame) -> str:
     """Of how much a chart speaks, and what its marks are."""
     if rows.is_empty():
         return ""
-    return f"{_of(rows)}; small: each repetition, bars: 95 % intervals"
+    return f"{_of(rows)}; bars: 95 % intervals"
 
 
 def there(places: Mapping[str, str], marks: Sequence[pl.DataFrame]) -> list[str]:

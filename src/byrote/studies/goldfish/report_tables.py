@@ -63,14 +63,18 @@ def loss_table(data: StudyData, config: GoldfishConfig) -> TableBlock | None:
             [
                 Cell(cast.label(row["arm"]), heading=True),
                 Cell(f"{row['tokens_shown']:,}", number=True),
-                Cell(f"{row['tokens_learned']:,}", f"{100 * dropped:.1f} % dropped", number=True),
+                Cell(
+                    f"{row['tokens_learned']:,}",
+                    f"{100 * dropped:.1f} % dropped" if dropped else "",
+                    number=True,
+                ),
                 _number((row["value"], row["low"], row["high"]), 3),
                 Cell("–", number=True) if row["arm"] == cast.standard else _number(gap, 3, True),
             ]
         )
     header = ["arm", "tokens shown", "tokens learned", "validation loss", "less standard's"]
     caption = "Validation loss at the end, nats per token: mean over repetitions, 95 % t-interval"
-    return TableBlock(caption, header, lines) if lines else None
+    return TableBlock(caption, header, lines, collapsed=True) if lines else None
 
 
 def membership_table(data: StudyData, config: GoldfishConfig, attack: str) -> TableBlock | None:

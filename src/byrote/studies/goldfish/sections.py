@@ -178,15 +178,16 @@ def _divergence(data: StudyData, config: GoldfishConfig) -> Section | None:
 
 
 def _loss(data: StudyData, config: GoldfishConfig) -> Section | None:
-    blocks: list[Block | None] = [
-        _charts(
-            figures,
+    blocks: list[Block | None] = []
+    for figures in loss_figures(data, config):
+        reading = (
             "The same trainings, left against what was shown, right against what was learned: a "
             "mask leaves out one token in k. The loss is of all tokens of text that no arm is "
-            "shown.",
+            "shown."
         )
-        for figures in loss_figures(data, config)
-    ]
+        if len(figures) == 1:
+            reading = "Above the dashed line the model is worse than after standard training."
+        blocks.append(_charts(figures, reading))
     blocks.append(loss_table(data, config))
     return _section(
         "loss",
