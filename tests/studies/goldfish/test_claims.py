@@ -45,7 +45,7 @@ def test_made_up_tables_of_a_preset_are_judged(name):
     found = judge_all(CLAIMS, Tables(tables), config)
     assert len(found) == len(CLAIMS)
     assert set(found["verdict"]) <= {"holds", "fails", "not tested"}
-    assert found["why"].str.len_chars().min() > 0
+    assert all(found["why"])
     assert claims_markdown(found).count("\n") == len(CLAIMS) + 2
     told = dict(found.select("id", "verdict").iter_rows())
     assert told["standard-recites"] == "holds"

@@ -110,7 +110,7 @@ def test_passages_are_learned_but_for_what_is_dropped(corpus, folder, tmp_path):
     assert (goldfish["loss_learned"] < 0.2 * goldfish["loss_dropped"]).all()
     texts = tables["extreme_texts"].filter(epoch=60)
     assert texts.filter(arm="standard")["rouge_l"].to_list() == [1.0] * 3
-    assert texts.filter(arm="hash-3")["rouge_l"].max() < 1
+    assert (texts.filter(arm="hash-3")["rouge_l"] < 1).all()
     assert texts.filter(arm="hash-3")["at_dropped"].all()
 
 

@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import numpy as np
 import pytest
 
 from byrote.exposure.goldfish import keep_mask
+from byrote.studies.goldfish import masks
 from byrote.studies.goldfish.config import Arm
 from byrote.studies.goldfish.copies import copies
-from byrote.studies.goldfish.masks import goldfish_of, learned, learned_documents
+from byrote.studies.goldfish.masks import goldfish_of, learned_documents
 from byrote.studies.goldfish.world import first_windows, world
 
 
-def goldfish(seed=3, **fields):
+def goldfish(seed=3, **fields) -> Any:
     return goldfish_of(dataclasses.asdict(Arm(objective="goldfish", **fields)), seed)
+
+
+def learned(rows, mask, tokenizer) -> Any:
+    return masks.learned(rows, mask, tokenizer)
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +55,8 @@ def test_exact_copies_have_one_mask_wherever_they_stand(texts, tokenizer, strate
         rows.insert(place, texts.documents[0].ids)
     mask = goldfish(k=3, h=5, strategy=strategy)
     keep = learned(rows, mask, tokenizer)
-    (asked,) = learned_documents([texts.documents[0].ids], mask, tokenizer)
+    found: Any = learned_documents([texts.documents[0].ids], mask, tokenizer)
+    (asked,) = found
     for place in (0, 7, 13, 22):
         np.testing.assert_array_equal(rows[place], texts.documents[0].ids)
         np.testing.assert_array_equal(keep[place], asked)

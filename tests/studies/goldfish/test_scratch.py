@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import asdict, replace
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -98,7 +99,8 @@ def test_weights_are_those_of_the_repetition(config):
     ):
         assert a.equal(b)
         assert not a.equal(c) or a.unique().numel() == 1
-    assert one.vocab_size == len(one.tokenizer) == 300
+    tokenizer: Any = one.tokenizer
+    assert one.vocab_size == len(tokenizer) == 300
 
 
 ALL = ("control", "standard", "hash-3", "random-4", "text-4", "edited-4", "wider")
@@ -228,7 +230,31 @@ def test_standard_training_recites_and_its_goldfish_twin_does_not(corpus, tmp_pa
     free = tables["documents"].filter(decoding="memfree", member=True)
     assert not free["exact"].any()
     losses = tables["scores"].filter(arm="standard", attack="loss")
-    assert losses.filter(member=True)["score"].min() > losses.filter(member=False)["score"].max()
+    shown, others = (losses.filter(member=flag)["score"].to_list() for flag in (True, False))
+    assert min(shown) > max(others)
+
+
+@pytest.mark.parametrize(
+    "objective", ["mile", "focal", "self-contrastive", "patch-level", "dp-sgd"]
+)
+def test_other_objectives_are_trained_the_same_way(tables, corpus, tmp_path, objective):
+    if objective == "dp-sgd":
+        pytest.importorskip("opacus")
+    config = replace(tiny(corpus), arms={objective: Arm(objective=objective)})
+    config = replace(config, scratch=replace(config.scratch, arms=(objective,)))
+    (work,) = works(config)
+    found = run_cell(work, tmp_path)
+    standard = tables["trainings"].filter(arm="standard").row(0, named=True)
+    row = found["trainings"].row(0, named=True)
+    for same in ("sequences", "batch", "steps", "tokens_shown"):
+        assert row[same] == standard[same], same
+    assert (row["epsilon"] is None) == (objective != "dp-sgd")
+    # The same weights at first, measured by the plain loss, and others in the end.
+    first = tables["validation"].filter(arm="standard", step=0)["loss"].item()
+    assert found["validation"]["loss"][0] == first
+    assert found["validation"]["step"].to_list() == [0, 3, 6, 8]
+    assert np.isfinite(row["validation_loss"])
+    assert row["validation_loss"] != standard["validation_loss"]
 
 
 def test_a_saved_model_keeps_its_tokenizer(corpus, folder, tmp_path):

@@ -7,6 +7,7 @@ or tokens. Here half of the copies of a document stay as they are and half diffe
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -30,7 +31,10 @@ def copies(
     tokenizer: Any,
     edit_every: int,
 ) -> list[NDArray[np.int32]]:
-    """Copies of a document, each of its length.
+    """Copies of a document, none of more tokens than it has.
+
+    Exact and edited copies have as many. A reformatted one takes more tokens for the same words, so
+    that cut to the document's length it lacks the last of them.
 
     Args:
         document: What is copied.
@@ -45,7 +49,8 @@ def copies(
         if how == "exact" or number % 2 == 0:
             found.append(document.ids)
         elif how == "edited":
-            found.append(edited(document.ids, len(tokenizer), edit_every, rng))
+            special = tokenizer.all_special_ids
+            found.append(edited(document.ids, len(tokenizer), edit_every, rng, special))
         else:
             text = reformatted(document.text, rng)
             ids = tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"]
@@ -54,15 +59,26 @@ def copies(
 
 
 def edited(
-    ids: NDArray[np.int32], vocab: int, every: int, rng: np.random.Generator
+    ids: NDArray[np.int32],
+    vocab: int,
+    every: int,
+    rng: np.random.Generator,
+    special: Iterable[int] = (),
 ) -> NDArray[np.int32]:
-    """Replace one token in every stretch of `every` (also in a last, shorter one) by another."""
+    """Replace one token in every stretch of `every` (also in a last, shorter one) by another.
+
+    Args:
+        ids: int32 `[tokens]`.
+        vocab: Token ids are 0 … vocab - 1.
+        every: Length of a stretch.
+        rng: Draws places and tokens.
+        special: Never put in: the end of a text, for one, would end the context of a mask.
+    """
     result = ids.copy()
+    allowed = np.setdiff1d(np.arange(vocab), list(special))
     for start in range(0, len(ids), every):
         where = int(rng.integers(start, min(start + every, len(ids))))
-        # 1 to vocab - 1: never the end of text, and never the token itself.
-        other = int(rng.integers(1, vocab - 1))
-        result[where] = other + (other >= result[where])
+        result[where] = rng.choice(allowed[allowed != result[where]])
     return result
 
 
