@@ -24,10 +24,14 @@ PAGES: dict[str, tuple[ModuleType, ...]] = {
     "studies/dynamics-tables.md": (dynamics,),
     "studies/dynamics.md": (),
     "studies/goldfish-tables.md": (goldfish,),
+    "studies/goldfish.md": (),
 }
 """Page -> modules with `SCHEMAS`, `COLUMNS` and perhaps `ABOUT`, whose tables it describes."""
 
-CLAIMS: dict[str, str] = {"studies/dynamics.md": "dynamics"}
+CLAIMS: dict[str, str] = {
+    "studies/dynamics.md": "dynamics",
+    "studies/goldfish.md": "goldfish",
+}
 """Page -> study whose claims it lists."""
 
 _TYPES = {

@@ -31,6 +31,7 @@ PAGES = sorted([ROOT / "README.md", *DOCS.rglob("*.md")])
 EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
 PUBLIC = (
     "audit",
+    "decoding",
     "exposure",
     "exposure.goldfish",
     "models",
