@@ -18,7 +18,7 @@ from byrote.recall.extraction import first_miss
 from byrote.recall.scores import Scores
 from byrote.texts.passages import Passage
 
-__all__ = ["continuations"]
+__all__ = ["continuations", "end_ids", "write_after"]
 
 _ROWS_PER_BATCH = 32
 
@@ -45,7 +45,7 @@ def continuations(
     """
     results: list[list[int]] = [[] for _ in passages]
     waiting: list[tuple[int, list[int], int]] = []
-    ends = _end_ids(loaded)
+    ends = end_ids(loaded)
     for index, (passage, score) in enumerate(zip(passages, scores, strict=True)):
         suffix = passage.suffix_ids.tolist()
         miss = first_miss(score)
@@ -60,7 +60,9 @@ def continuations(
     waiting.sort(key=lambda item: (-item[2], -len(item[1]), item[0]))
     for start in range(0, len(waiting), _ROWS_PER_BATCH):
         batch = waiting[start : start + _ROWS_PER_BATCH]
-        for (index, _, missing), new in zip(batch, _generate(loaded, batch), strict=True):
+        longest = max(missing for _, _, missing in batch)
+        written = write_after(loaded, [context for _, context, _ in batch], longest)
+        for (index, _, missing), new in zip(batch, written, strict=True):
             stop = next((i for i, token in enumerate(new) if token in ends), len(new))
             results[index] = results[index] + new[: min(stop, missing)]
         advance(len(batch))
@@ -68,30 +70,50 @@ def continuations(
 
 
 @torch.inference_mode()
-def _generate(loaded: LoadedModel, batch: Sequence[tuple[int, list[int], int]]) -> list[list[int]]:
-    width = max(len(context) for _, context, _ in batch)
-    pad = 0
-    ids = torch.full((len(batch), width), pad, dtype=torch.long)
+def write_after(
+    loaded: LoadedModel,
+    contexts: Sequence[Sequence[int]],
+    new_tokens: int,
+    *,
+    pad: int = 0,
+    **how: Any,
+) -> list[list[int]]:
+    """What `generate` writes after each context, in one batch: greedily, unless `how` says else.
+
+    Args:
+        loaded: The model.
+        contexts: Token ids that stand before; none empty.
+        new_tokens: Tokens to write at most.
+        pad: The id that fills up shorter contexts on the left, where the model does not look, and
+            what follows the end of a text.
+        **how: Further arguments of `generate`, such as `num_beams` or `logits_processor`.
+
+    Returns:
+        The new ids of each context, at most `new_tokens`, its end of text and filling included.
+    """
+    width = max(map(len, contexts))
+    ids = torch.full((len(contexts), width), pad, dtype=torch.long)
     mask = torch.zeros_like(ids)
-    for row, (_, context, _) in enumerate(batch):
-        ids[row, width - len(context) :] = torch.tensor(context)
+    for row, context in enumerate(contexts):
+        ids[row, width - len(context) :] = torch.tensor(list(context))
         mask[row, width - len(context) :] = 1
     config = GenerationConfig(
         do_sample=False,
-        max_new_tokens=max(missing for _, _, missing in batch),
+        max_new_tokens=new_tokens,
         pad_token_id=pad,
-        eos_token_id=sorted(_end_ids(loaded)) or None,
+        eos_token_id=sorted(end_ids(loaded)) or None,
     )
     model: Any = loaded.model
     written = model.generate(
         input_ids=ids.to(loaded.device),
         attention_mask=mask.to(loaded.device),
         generation_config=config,
+        **how,
     )
     return written[:, width:].tolist()
 
 
-def _end_ids(loaded: LoadedModel) -> set[int]:
+def end_ids(loaded: LoadedModel) -> set[int]:
     """Ids that end a text: the model's own, as one id, a list, or none."""
     config = getattr(loaded.model, "generation_config", None)
     found = getattr(config, "eos_token_id", None)

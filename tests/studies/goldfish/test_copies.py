@@ -39,7 +39,8 @@ def test_an_edited_copy_differs_in_one_token_of_each_stretch(document, tokenizer
     places = set()
     for copy in make(document, tokenizer, "edited", count=60)[1::2]:
         differs = np.flatnonzero(copy != document.ids)
-        assert [at // 25 for at in differs] == [0, 1, 2]
+        # 63 tokens are nearest to three stretches of 25, which are equal.
+        assert [int(at) // 21 for at in differs] == [0, 1, 2]
         places |= set(differs.tolist())
     # Each copy is edited elsewhere.
     assert len(places) > 30
@@ -54,7 +55,10 @@ def test_edits_never_put_the_same_token_or_a_special_one(ids, every, seed):
     before = np.array(ids, dtype=np.int32)
     after = edited(before, 12, every, np.random.default_rng(seed), special=(0, 5))
     differs = np.flatnonzero(after != before)
-    assert [at // every for at in differs] == list(range(-(-len(ids) // every)))
+    stretches = max(1, round(len(ids) / every))
+    edges = np.linspace(0, len(ids), stretches + 1).astype(int)
+    assert np.histogram(differs, edges)[0][:-1].tolist() == [1] * (stretches - 1)
+    assert len(differs) == stretches
     assert not {0, 5} & set(after[differs].tolist())
     assert before.tolist() == ids
 
@@ -90,7 +94,15 @@ def test_a_reformatted_text_has_all_kinds_of_differences(document):
 
 def test_reformatted_copies_are_the_same_words(document, tokenizer):
     for copy in make(document, tokenizer, "reformatted")[1::2]:
-        assert 0 < len(copy) <= len(document.ids)
+        assert len(copy) > len(document.ids)
+        assert bare(document.text) == bare(tokenizer.decode(copy.tolist()))
+
+
+def test_copies_that_are_too_long_lack_the_end(document, tokenizer):
+    rng = np.random.default_rng(0)
+    found = copies(document, 10, "reformatted", rng, tokenizer=tokenizer, edit_every=9, longest=63)
+    for copy in found[1::2]:
+        assert len(copy) == 63
         assert bare(document.text).startswith(bare(tokenizer.decode(copy.tolist())))
 
 

@@ -29,7 +29,8 @@ class Arm:
         normalize: Goldfish: the mask is that of the normalised text.
         options: Of any other objective, its own by name.
         copies: How documents are repeated, see `COPIES`; the extreme setting knows `exact` only.
-        input_factor: Tokens shown, as a multiple of the other arms'; more background is added.
+        input_factor: Tokens shown, as a multiple of the other arms': repeats and background alike,
+            so that an arm that learns a share of its tokens learns as much of both.
         batch_factor: Sequences in a step, as a multiple of the other arms'.
         beams: Whether the beam attack is tried on the trained model.
         memfree: Whether MemFree decoding is tried on the trained model.

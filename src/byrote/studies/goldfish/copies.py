@@ -7,6 +7,7 @@ or tokens. Here half of the copies of a document stay as they are and half diffe
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable
 from typing import Any
 
@@ -30,11 +31,12 @@ def copies(
     *,
     tokenizer: Any,
     edit_every: int,
+    longest: int | None = None,
 ) -> list[NDArray[np.int32]]:
-    """Copies of a document, none of more tokens than it has.
+    """Copies of a document.
 
-    Exact and edited copies have as many. A reformatted one takes more tokens for the same words, so
-    that cut to the document's length it lacks the last of them.
+    Exact and edited ones have as many tokens as it has. A reformatted one takes more for the same
+    words, about a quarter, and lacks its last words where these are too many.
 
     Args:
         document: What is copied.
@@ -43,6 +45,7 @@ def copies(
         rng: Draws the differences, new ones for each copy.
         tokenizer: Of the model.
         edit_every: Tokens for one edit.
+        longest: Tokens that a copy can have; None has no limit.
     """
     found = []
     for number in range(count):
@@ -54,7 +57,7 @@ def copies(
         else:
             text = reformatted(document.text, rng)
             ids = tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"]
-            found.append(np.array(ids[: len(document.ids)], dtype=np.int32))
+            found.append(np.array(ids[:longest], dtype=np.int32))
     return found
 
 
@@ -65,19 +68,20 @@ def edited(
     rng: np.random.Generator,
     special: Iterable[int] = (),
 ) -> NDArray[np.int32]:
-    """Replace one token in every stretch of `every` (also in a last, shorter one) by another.
+    """Replace one token in every stretch of about `every` by another.
 
     Args:
         ids: int32 `[tokens]`.
         vocab: Token ids are 0 … vocab - 1.
-        every: Length of a stretch.
+        every: Length of a stretch; there are as many equal ones as come nearest, at least one.
         rng: Draws places and tokens.
         special: Never put in: the end of a text, for one, would end the context of a mask.
     """
     result = ids.copy()
     allowed = np.setdiff1d(np.arange(vocab), list(special))
-    for start in range(0, len(ids), every):
-        where = int(rng.integers(start, min(start + every, len(ids))))
+    edges = np.linspace(0, len(ids), max(1, round(len(ids) / every)) + 1).astype(int)
+    for start, end in itertools.pairwise(edges):
+        where = int(rng.integers(start, end))
         result[where] = rng.choice(allowed[allowed != result[where]])
     return result
 

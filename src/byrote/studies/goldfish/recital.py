@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-import torch
 from numpy.typing import NDArray
 
 from byrote.models import LoadedModel
 from byrote.recall import Scorer, continuations, edit_similarity, rouge_l
+from byrote.recall.generation import write_after
 from byrote.recall.membership import attacks
 from byrote.texts.passages import Passage
 
@@ -57,35 +57,23 @@ def greedy(
     return continuations(loaded, passages, scores, lead=lead)
 
 
-@torch.inference_mode()
 def written(
     loaded: LoadedModel, passages: Sequence[Passage], lead: Sequence[int], **how: Any
 ) -> list[list[int]]:
-    """What `generate` writes after each prefix, with beams or logits processors.
+    """What `generate` writes after each prefix, as long as its suffix.
 
     Args:
         loaded: The model.
-        passages: All with one length of prefix and suffix.
+        passages: All with one length of suffix.
         lead: Token ids before every prefix.
-        **how: For `generate`, such as `num_beams`.
+        **how: For `generate`, such as `num_beams` or `logits_processor`.
     """
-    model: Any = loaded.model
     length = passages[0].suffix_len
     at_once = max(1, _ROWS // how.get("num_beams", 1))
     found: list[list[int]] = []
     for start in range(0, len(passages), at_once):
-        some = passages[start : start + at_once]
-        ids = torch.tensor([[*lead, *p.prefix_ids.tolist()] for p in some], device=loaded.device)
-        result = model.generate(
-            input_ids=ids,
-            attention_mask=torch.ones_like(ids),
-            do_sample=False,
-            max_new_tokens=length,
-            min_new_tokens=length,
-            pad_token_id=0,
-            **how,
-        )
-        found += result[:, ids.shape[1] :].tolist()
+        contexts = [[*lead, *p.prefix_ids.tolist()] for p in passages[start : start + at_once]]
+        found += write_after(loaded, contexts, length, min_new_tokens=length, **how)
     return found
 
 

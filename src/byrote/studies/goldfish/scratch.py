@@ -60,7 +60,8 @@ def run(params: dict[str, Any], context: CellContext) -> dict[str, pl.DataFrame]
         tokens=tokens,
     )
     goldfish = goldfish_of(arm, derive_seed(seed, "mask") % 2**63)
-    rows = shown(texts, scratch, arm, seed, loaded.tokenizer)
+    room = None if loaded.max_len is None else loaded.max_len - len(lead)
+    rows = shown(texts, scratch, arm, seed, loaded.tokenizer, longest=room)
     asked = learned(rows, goldfish, loaded.tokenizer)
     watch = Validation(
         loaded, Sequences.from_ids(texts.validation, bos_id=bos), scratch["validate_every"]
@@ -136,23 +137,33 @@ def fresh_model(scratch: Mapping[str, Any], init_seed: int) -> LoadedModel:
 
 def sequences_of_background(scratch: Mapping[str, Any], most_input: float) -> int:
     """Sequences of background that the arm with the most input, and the control, can need."""
-    repeated = scratch["documents"] * scratch["repeats"]
-    return math.ceil(max(1.0, most_input) * (scratch["background"] + repeated))
+    most = max(1.0, most_input)
+    repeated = scratch["documents"] * math.ceil(most * scratch["repeats"])
+    return math.ceil(most * scratch["background"]) + repeated
 
 
 def shown(
-    texts: World, scratch: Mapping[str, Any], arm: Mapping[str, Any], seed: int, tokenizer: Any
+    texts: World,
+    scratch: Mapping[str, Any],
+    arm: Mapping[str, Any],
+    seed: int,
+    tokenizer: Any,
+    *,
+    longest: int | None = None,
 ) -> list[NDArray[np.int32]]:
     """All sequences of a training in their order; repeated documents at random places.
 
     The order depends on the seed and on the number of sequences alone, so that a document has its
-    copies at the same steps under all arms that show as much.
+    copies at the same steps under all arms that show as much, and the control other text there. An
+    arm with more input has more of both, documents and background.
     """
-    repeats = scratch["repeats"]
-    total = round(arm["input_factor"] * (scratch["background"] + len(texts.documents) * repeats))
+    repeats = round(arm["input_factor"] * scratch["repeats"])
+    read = round(arm["input_factor"] * scratch["background"])
     rng = np.random.default_rng(derive_seed(seed, "copies"))
     repeated: list[NDArray[np.int32]] = []
-    if arm["copies"] != "none":
+    if arm["copies"] == "none":
+        repeated += list(texts.background[read : read + len(texts.documents) * repeats])
+    else:
         for document in texts.documents:
             repeated += copies(
                 document,
@@ -161,8 +172,9 @@ def shown(
                 rng,
                 tokenizer=tokenizer,
                 edit_every=scratch["edit_every"],
+                longest=longest,
             )
-    rows = [*repeated, *texts.background[: total - len(repeated)]]
+    rows = [*repeated, *texts.background[:read]]
     order = np.random.default_rng(derive_seed(seed, "order")).permutation(len(rows))
     return [rows[index] for index in order]
 
