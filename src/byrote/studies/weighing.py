@@ -2,8 +2,8 @@
 
 Three rules hold for every claim. Things that differ (models, alphabets, masks) are not mixed: each
 is judged apart, over its repetitions (strings, seeds), and the worst decides (`each`). A verdict
-goes by the 95 % interval, not by the mean alone. And what was not reached within the epochs is known
-between bounds only (`Span`), of which the one decides that speaks against the verdict.
+goes by the 95 % interval, not by the mean alone. And what was not reached within the epochs is
+known between bounds only (`Span`), of which the one decides that speaks against the verdict.
 """
 
 from __future__ import annotations
