@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from byrote.decoding.hashing import as_ids, token_values
 from byrote.decoding.identity import tokenizer_hash
+from byrote.decoding.storage import write_file
 from byrote.errors import InputError
 
 __all__ = ["NGramFilter", "Origin"]
@@ -124,9 +125,14 @@ class NGramFilter(ABC):
         Raises:
             ByroteError: The disk is full.
         """
-        from byrote.decoding.files import save_filter
-
-        return save_filter(self, path)
+        fields = {
+            "kind": self.kind,
+            "n": self.n,
+            "count": self.count,
+            "origin": asdict(self.origin),
+            **self.header(),
+        }
+        return write_file(Path(path), fields, self.arrays())
 
     def check_tokenizer(self, tokenizer: Any, what: str = "this filter") -> None:
         """Refuse a tokenizer that gives other ids than the one that the filter was built with.

@@ -80,7 +80,14 @@ class Course:
         self.resumed_at: int | None = None
         self.saved_at: int | None = None
         self._check_observers()
-        self.objective.begin(Setting(loaded, sequences, config))
+        setting = Setting(
+            loaded,
+            sequences,
+            step_size=config.batch_size * config.accumulation,
+            precision=config.precision,
+            seed=config.seed,
+        )
+        self.objective.begin(setting)
         self.passes = Passes(model, config, self.objective, observers, self.dropout, self._stop)
 
     def run(self, description: str | None) -> None:

@@ -39,7 +39,7 @@ def shown(loaded, sequences, options, **values):
 def step_gradient(loaded, sequences, options):
     """The whole gradient of one step over all sequences."""
     objective = find_objective("dp-sgd", {"delta": None, **options})
-    objective.begin(Setting(loaded, sequences, ExposureConfig()))
+    objective.begin(Setting(loaded, sequences))
     parameters = list(loaded.model.parameters())
     for index in range(len(sequences)):
         batch = sequences.batch(np.array([index]))

@@ -16,7 +16,7 @@ STRATEGIES = ["hash", "static", "random", "official"]
 
 def begun(loaded, sequences, **options):
     objective = find_objective("goldfish", options)
-    objective.begin(Setting(loaded, sequences, ExposureConfig()))
+    objective.begin(Setting(loaded, sequences))
     return objective
 
 

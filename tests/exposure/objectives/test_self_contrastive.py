@@ -21,7 +21,7 @@ TINY = "random:llama?hidden_size=32&num_attention_heads=2&vocab_size=64"
 
 def begun(loaded, sequences, **options):
     objective = find_objective("self-contrastive", options)
-    objective.begin(Setting(loaded, sequences, ExposureConfig()))
+    objective.begin(Setting(loaded, sequences))
     return objective
 
 

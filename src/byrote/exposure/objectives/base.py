@@ -12,7 +12,6 @@ from byrote.errors import InputError
 
 if TYPE_CHECKING:
     from byrote.exposure.batches import Batch
-    from byrote.exposure.config import ExposureConfig
     from byrote.exposure.sequences import Sequences
     from byrote.models.loading import LoadedModel
 
@@ -26,12 +25,16 @@ class Setting:
     Attributes:
         loaded: The model that learns, with its tokenizer.
         sequences: Everything that is shown.
-        config: How.
+        step_size: How many of them one step takes.
+        precision: `float32`, or `bf16` for products in bfloat16.
+        seed: Of the exposure.
     """
 
     loaded: LoadedModel
     sequences: Sequences
-    config: ExposureConfig
+    step_size: int = 1
+    precision: str = "float32"
+    seed: int = 0
 
 
 class Objective:

@@ -97,7 +97,7 @@ class DpSgd(Objective):
         deviation = self.noise_multiplier * self.max_norm
         # Drawn on the CPU, so that it does not depend on the device.
         generator = torch.Generator().manual_seed(
-            derive_seed(self._setting.config.seed, "dp-sgd", str(step))
+            derive_seed(self._setting.seed, "dp-sgd", str(step))
         )
         for parameter in parameters:
             if parameter.grad is None:
@@ -118,8 +118,7 @@ class DpSgd(Objective):
         """
         if self.delta is None or self._setting is None:
             return {}
-        config = self._setting.config
-        rate = min(1.0, config.batch_size * config.accumulation / len(self._setting.sequences))
+        rate = min(1.0, self._setting.step_size / len(self._setting.sequences))
         sigma, how = self.noise_multiplier, self.accountant
         return {
             "epsilon": privacy_spent(sigma, epochs, self.delta, accountant=how),

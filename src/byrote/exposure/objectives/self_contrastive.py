@@ -78,7 +78,7 @@ class SelfContrastive(Objective):
             setting.sequences.check(other.vocab_size, other.max_len)
             model = other.model
         self._model = model.eval().requires_grad_(False)
-        self._bf16 = setting.config.precision == "bf16"
+        self._bf16 = setting.precision == "bf16"
 
     def identity(self) -> dict[str, str]:
         """Give the premature model's weights."""
