@@ -13,7 +13,8 @@ import torch
 from byrote.models import keep_freed_memory
 kept = keep_freed_memory() if sys.argv[1] == "keep" else False
 def use():
-    [torch.ones(20_000_000 // 4) for _ in range(5)]
+    # Above 32 MiB, up to which glibc may learn by itself to keep blocks.
+    [torch.ones(40_000_000 // 4) for _ in range(3)]
 for _ in range(3):
     use()
 before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
