@@ -94,9 +94,9 @@ def test_a_recited_suffix_is_not_generated(random_model, monkeypatch):
     scores = Scorer(loaded).score(passages)
     assert all(score.hit.all() for score in scores)
     monkeypatch.setattr(
-        "byrote.recall.generation._generate", lambda *_: pytest.fail("nothing to generate")
+        "byrote.recall.generation.write_after", lambda *_: pytest.fail("nothing to generate")
     )
-    monkeypatch.setattr("byrote.recall.generation._end_ids", lambda _: set())
+    monkeypatch.setattr("byrote.recall.generation.end_ids", lambda _: set())
     written = continuations(loaded, passages, scores)
     assert written == [p.suffix_ids.tolist() for p in passages]
 
