@@ -15,9 +15,6 @@ def _other(k: int, strategy: str, **more: object) -> Arm:
     return Arm(objective="goldfish", k=k, strategy=strategy, **more)  # pyright: ignore
 
 
-# A mask of the normalised text counts words, of which 13 tokens of the corpus make about eight.
-_WORDS = 8
-
 ARMS: dict[str, Arm] = {
     "control": Arm(copies="none", beams=True),
     "standard": Arm(beams=True, memfree=True),
@@ -45,11 +42,11 @@ ARMS: dict[str, Arm] = {
     # Near-duplicates, with the mask of the tokens and with that of the normalised text.
     "standard-edited": Arm(copies="edited"),
     "hash-4-edited": _hash(4, copies="edited"),
-    "normalized-4-edited": _hash(4, _WORDS, copies="edited", normalize=True),
+    "normalized-4-edited": _hash(4, copies="edited", normalize=True),
     "standard-reformatted": Arm(copies="reformatted"),
     "hash-4-reformatted": _hash(4, copies="reformatted"),
-    "normalized-4-reformatted": _hash(4, _WORDS, copies="reformatted", normalize=True),
-    "normalized-4": _hash(4, _WORDS, normalize=True),
+    "normalized-4-reformatted": _hash(4, copies="reformatted", normalize=True),
+    "normalized-4": _hash(4, normalize=True),
     # Other objectives.
     "mile": Arm(objective="mile"),
     "focal": Arm(objective="focal"),
