@@ -112,7 +112,7 @@ def test_edits_change_the_mask_behind_them_only(texts, tokenizer):
 
 
 def test_the_mask_of_the_text_is_the_same_in_reformatted_copies(tokenizer, corpus):
-    """The same words are dropped, at least mostly; by tokens hardly any agree."""
+    """The same words are dropped; by tokens, here with a context of three, fewer agree."""
     documents = first_windows(tokenizer, corpus, 2, count=12, tokens=63)
     rng = np.random.default_rng(0)
     agreed = {}
@@ -127,7 +127,7 @@ def test_the_mask_of_the_text_is_the_same_in_reformatted_copies(tokenizer, corpu
             same.append(np.mean(first[12:width] == second[12:width]))
         agreed[normalize] = np.mean(same)
     assert agreed[True] > 0.95
-    assert agreed[False] < agreed[True] - 0.1
+    assert agreed[False] < agreed[True] - 0.05
 
 
 def letters(ids, keep, tokenizer):
