@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from torch import Tensor, nn
 
-from byrote.errors import InputError
+from byrote import _options
 
 if TYPE_CHECKING:
     from byrote.exposure.batches import Batch
@@ -121,42 +121,27 @@ class Objective:
 
 
 def above(objective: str, name: str, value: float, bound: float) -> None:
-    """See that an option is a finite number above a bound.
+    """See that an objective's option is a finite number above a bound.
 
     Raises:
         InputError: It is not.
     """
-    if not (_number(value) and bound < value < float("inf")):
-        raise InputError(
-            f"The objective {objective!r}: {name}={value!r} must be a number above {bound:g}."
-        )
+    _options.above(f"objective {objective!r}", name, value, bound)
 
 
 def between(objective: str, name: str, value: float, low: float, high: float) -> None:
-    """See that an option is a finite number within bounds, which belong to it.
+    """See that an objective's option is a finite number within bounds, which belong to it.
 
     Raises:
         InputError: It is not.
     """
-    if not (_number(value) and low <= value <= high and abs(value) != float("inf")):
-        bounds = f"of at least {low:g}" if high == float("inf") else f"from {low:g} to {high:g}"
-        raise InputError(
-            f"The objective {objective!r}: {name}={value!r} must be a number {bounds}."
-        )
+    _options.between(f"objective {objective!r}", name, value, low, high)
 
 
 def whole(objective: str, name: str, value: int, least: int) -> None:
-    """See that an option is a whole number of at least so much.
+    """See that an objective's option is a whole number of at least so much.
 
     Raises:
         InputError: It is not.
     """
-    if not isinstance(value, int) or isinstance(value, bool) or value < least:
-        raise InputError(
-            f"The objective {objective!r}: {name}={value!r} must be a whole number of at least "
-            f"{least}."
-        )
-
-
-def _number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+    _options.whole(f"objective {objective!r}", name, value, least)

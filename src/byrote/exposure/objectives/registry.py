@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
-import importlib
 import inspect
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from byrote.errors import InputError
+from byrote._registry import bind, lookup
 from byrote.exposure.objectives.base import Objective
 
 if TYPE_CHECKING:
@@ -54,21 +52,10 @@ def find_objective(name: str, options: Mapping[str, Any] | None = None) -> Objec
         InputError: There is none of that name, or it has no such option, lacks one, or cannot use
             its value.
     """
-    if name not in OBJECTIVES:
-        near = difflib.get_close_matches(name, OBJECTIVES, n=2, cutoff=0.6)
-        hint = f" Did you mean {' or '.join(near)}?" if near else ""
-        raise InputError(
-            f"There is no objective {name!r}.{hint} There are: {', '.join(OBJECTIVES)}."
-        )
-    module, _, attribute = OBJECTIVES[name].partition(":")
-    found: Any = getattr(importlib.import_module(module), attribute)
+    found = lookup("objective", name, OBJECTIVES)
     own = dict(options or {})
     a_class = inspect.isclass(found)
     parameters = list(inspect.signature(found).parameters.values())[0 if a_class else 2 :]
-    try:
-        inspect.Signature(parameters).bind(**own)
-    except TypeError as error:
-        known = ", ".join(parameter.name for parameter in parameters) or "none"
-        raise InputError(f"The objective {name!r}: {error}. Its options: {known}.") from error
+    bind("objective", name, parameters, own)
     objective: Any = found(**own) if a_class else _Function(found, own)
     return objective
