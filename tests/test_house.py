@@ -21,7 +21,7 @@ def test_import_byrote_loads_nothing_heavy():
     script = (
         "import sys, byrote, byrote.cli, byrote.models, byrote.texts\n"
         "import byrote.recall, byrote.report, byrote.audit, byrote.runs\n"
-        "import byrote.decoding, byrote.exposure, byrote.studies\n"
+        "import byrote.decoding, byrote.exposure, byrote.localization, byrote.studies\n"
         "heavy = {'torch', 'transformers', 'polars', 'altair', 'scipy', 'sklearn', 'pyarrow'}\n"
         "print(sorted(heavy & sys.modules.keys()))"
     )

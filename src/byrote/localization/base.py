@@ -39,7 +39,7 @@ class Localizer(ABC):
         """See, before any work, that the method can serve this model.
 
         Raises:
-            InputError: It cannot: it has no neurons that can be found, or not as many in each layer.
+            InputError: It cannot: no neurons can be found, or not as many in each layer.
         """
         _ = loaded.neurons.width
 
