@@ -28,7 +28,9 @@ def test_every_corpus_is_read_in_a_fixed_order(name):
 def test_unknown_corpora_are_refused_with_the_known_ones():
     with pytest.raises(InputError) as error:
         open_source("corpus:quran")
-    assert "known are corpus:kjv, corpus:licenses, corpus:stdlib" in str(error.value)
+    known = ", ".join(f"corpus:{name}" for name in CORPORA)
+    assert f"known are {known}." in str(error.value)
+    assert "corpus:kjv, corpus:licenses" in known
 
 
 @pytest.mark.parametrize(
@@ -172,3 +174,31 @@ def test_licence_files_are_found_in_the_packages_metadata(monkeypatch, tmp_path)
 def test_stdlib_topics_can_be_chosen():
     (record,) = texts_of("corpus:stdlib?topic=assert").values()
     assert "debugging assertions" in record.text
+
+
+def test_wellknown_texts_have_categories_and_line_breaks():
+    texts = texts_of("corpus:wellknown")
+    assert len(texts) == 130
+    assert texts["Gettysburg Address"].category == "speech"
+    assert texts["Humpty Dumpty"].text.splitlines()[0] == "Humpty Dumpty sat on a wall,"
+    assert not any("##" in r.text or " | " in r.id for r in texts.values())
+    assert all(r.category and r.text == r.text.strip() for r in texts.values())
+    assert set(texts_of("corpus:wellknown?category=prayer")) < set(texts)
+
+
+def test_number_sequences_are_right():
+    texts = texts_of("corpus:wellknown?category=sequence")
+    assert texts["Prime numbers"].text.startswith("2, 3, 5, 7, 11, 13, 17, 19, 23, 29, 31")
+    assert texts["Powers of two"].text.endswith(", 536870912")
+    assert texts["Fibonacci numbers"].text.startswith("0, 1, 1, 2, 3, 5, 8, 13")
+    assert texts["Squares"].text.endswith(", 3481")
+    assert texts["Digits of pi"].text[:52] == "3.14159265358979323846264338327950288419716939937510"
+    assert texts["Digits of pi"].text.endswith("8214808651328230664")
+
+
+@pytest.mark.parametrize("heading", ["a | b", "a | b\n"])
+def test_headings_cut_wellknown_texts(heading):
+    from byrote.texts.corpora.wellknown import parse
+
+    (entry,) = parse(f"## {heading}\n\none\n\ntwo # three\n")
+    assert (entry.id, entry.category, entry.text) == ("a", "b", "one\n\ntwo # three")

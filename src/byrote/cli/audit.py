@@ -70,7 +70,8 @@ def audit(
         model: A hub id, a local folder, a GGUF file, bundled:smollm2-135m, bundled:gemma3-270m, or
             random:FAMILY?hidden_size=64 for a random one.
         texts: JSONL, Parquet, CSV or text files, folders, hf:DATASET, corpus:kjv, corpus:licenses,
-            corpus:stdlib. A record has `text`, or `prefix` and `suffix`, or `input_ids`.
+            corpus:stdlib, corpus:wellknown. A record has `text`, or `prefix` and `suffix`, or
+            `input_ids`.
         controls: mismatched (the suffix of another passage), shuffled (the suffix in disorder),
             none, or a source of texts that the model cannot have seen.
         text_field: Name of the column that holds the text.

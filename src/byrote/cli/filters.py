@@ -38,7 +38,8 @@ def build(
 
     Args:
         texts: JSONL, Parquet, CSV or text files, folders, hf:DATASET, corpus:kjv, corpus:licenses,
-            corpus:stdlib. A record has `text`, or `prefix` and `suffix`, or `input_ids`.
+            corpus:stdlib, corpus:wellknown. A record has `text`, or `prefix` and `suffix`, or
+            `input_ids`.
         out: The file to write.
         tokenizer: The model that the filter is for; only its tokenizer is read.
         n: Tokens of an n-gram.

@@ -31,7 +31,12 @@ FORMATS: dict[str, str] = {
 }
 
 # Name after `corpus:` -> module below byrote.texts.corpora.
-CORPORA: dict[str, str] = {"kjv": "kjv", "licenses": "licenses", "stdlib": "stdlib"}
+CORPORA: dict[str, str] = {
+    "kjv": "kjv",
+    "licenses": "licenses",
+    "stdlib": "stdlib",
+    "wellknown": "wellknown",
+}
 
 
 def open_source(spec: str, *, text_field: str = "text") -> TextSource:
@@ -40,7 +45,7 @@ def open_source(spec: str, *, text_field: str = "text") -> TextSource:
     Args:
         spec: A path that ends in .jsonl, .ndjson, .json, .parquet, .csv, .tsv, .txt or .md; a
             folder of text files, or one that `datasets` saved; `hf:NAME?split=train&field=text`;
-            or `corpus:NAME?option=value` (kjv, licenses, stdlib).
+            or `corpus:NAME?option=value` (kjv, licenses, stdlib, wellknown).
         text_field: The field or column that holds the text.
 
     Returns:
