@@ -6,16 +6,58 @@ from byrote._lazy import lazy
 
 if TYPE_CHECKING:
     from byrote.localization.base import Localizer
+    from byrote.localization.deletion import (
+        Deletion,
+        DeletionBench,
+        changes,
+        delete_and_measure,
+    )
+    from byrote.localization.effects import (
+        Gauge,
+        ablated,
+        measure_recital,
+        perplexities,
+        text_loss,
+    )
+    from byrote.localization.overlap import (
+        layer_counts,
+        one_layer_selection,
+        overlaps,
+        spread_selection,
+    )
+    from byrote.localization.paired import paired_tests
     from byrote.localization.registry import LOCALIZERS, find_localizer
     from byrote.localization.selection import SCOPES, Selection, jaccard, select
+    from byrote.localization.specific import (
+        pooled_specificity,
+        specificity,
+        specificity_curve,
+    )
 
 __getattr__, __dir__ = lazy(__name__)
 __all__ = [
     "LOCALIZERS",
     "SCOPES",
+    "Deletion",
+    "DeletionBench",
+    "Gauge",
     "Localizer",
     "Selection",
+    "ablated",
+    "changes",
+    "delete_and_measure",
     "find_localizer",
     "jaccard",
+    "layer_counts",
+    "measure_recital",
+    "one_layer_selection",
+    "overlaps",
+    "paired_tests",
+    "perplexities",
+    "pooled_specificity",
     "select",
+    "specificity",
+    "specificity_curve",
+    "spread_selection",
+    "text_loss",
 ]

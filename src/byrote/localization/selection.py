@@ -74,7 +74,8 @@ def select(
     Among equal scores at the cut those of lower layers, then of lower indices are taken.
 
     Args:
-        scores: `[layers, width]` of one passage. Never selected are those of -inf.
+        scores: `[layers, width]` of one passage. Never selected are those of -inf, so that fewer
+            are where fewer have a score.
         fraction: The share of a layer's neurons to take (`scope` layer), or of all neurons in the
             layers that are not skipped (`scope` model).
         scope: One of `SCOPES`. The paper takes the same share of every layer (2311.09060, sections
@@ -83,47 +84,123 @@ def select(
         rounding: `down` as in the DEL benchmark, `nearest` as in INJ.
 
     Raises:
-        InputError: The fraction selects no neuron or is no share, or a layer is out of range.
+        InputError: The fraction selects no neuron or is no share, a layer is out of range, or the
+            scores are not those of one passage.
     """
-    values = np.asarray(scores, dtype=np.float64)
+    values = check_scores(scores)
     between("selection", "fraction", fraction, 0.0, 1.0)
     one_of("selection", "scope", scope, SCOPES)
     one_of("selection", "rounding", rounding, ("down", "nearest"))
+    layers, width = values.shape
+    allowed = check_skipped(skip_layers, layers)
+    size = width if scope == "layer" else int(allowed.sum()) * width
+    # A product such as 0.07 * 100 lies a rounding error above or below the whole number.
+    product = size * fraction * (1 + 1e-12)
+    wanted = round(product) if rounding == "nearest" else int(product)
+    if wanted < 1:
+        raise InputError(
+            f"The selection: a fraction of {fraction:g} of {size} neurons selects none; take at "
+            f"least {min(1.01 / size, 1.0):.3g}."
+        )
+    open_ = allowed[:, None] & (values > -np.inf)
+    chosen = np.zeros(values.shape, dtype=bool)
+    tied = 0
+    if scope == "model":
+        tied = take_highest(values.ravel(), open_.ravel(), wanted, chosen.reshape(-1))
+    else:
+        for layer in np.flatnonzero(allowed):
+            tied += take_highest(values[layer], open_[layer], wanted, chosen[layer])
+    if not chosen.any():
+        raise InputError(
+            "The selection: every neuron that may be taken has the score -inf, so there is none."
+        )
+    return Selection(chosen, tied)
+
+
+def check_scores(scores: Tensor | NDArray[np.floating]) -> NDArray[np.float64]:
+    """See that scores are numbers of one passage.
+
+    Args:
+        scores: `[layers, width]`.
+
+    Returns:
+        The same in float64.
+
+    Raises:
+        InputError: They have another shape, or some are NaN.
+    """
+    if isinstance(scores, Tensor):
+        scores = scores.detach().to("cpu", torch.float64).numpy()
+    values = np.asarray(scores, dtype=np.float64)
+    if values.ndim != 2:
+        raise InputError(
+            f"The selection: scores of one passage have the shape [layers, width], not "
+            f"{list(values.shape)}; select for one passage after the other."
+        )
     if np.isnan(values).any():
         raise InputError("The selection: there are scores that are not numbers (NaN).")
-    layers, width = values.shape
+    return values
+
+
+def check_skipped(skip_layers: Collection[int], layers: int) -> NDArray[np.bool_]:
+    """See that layers can be skipped.
+
+    Returns:
+        bool `[layers]`, True for those that are left.
+
+    Raises:
+        InputError: There is no such layer, or none is left.
+    """
     for layer in skip_layers:
         if not 0 <= layer < layers:
             raise InputError(
                 f"The selection: there is no layer {layer} to skip; the model has {layers}, from 0."
             )
     allowed = np.array([layer not in skip_layers for layer in range(layers)])
-    groups = allowed[:, None] & np.isfinite(values)
-    size = width if scope == "layer" else int(allowed.sum()) * width
-    # A product such as 0.07 * 100 lies a rounding error above or below the whole number.
-    wanted = round(size * fraction) if rounding == "nearest" else int(size * fraction + 1e-9)
-    if wanted < 1 or not allowed.any():
+    if not allowed.any():
         raise InputError(
-            f"The selection: a fraction of {fraction:g} of {size} neurons selects none; take at "
-            f"least {1 / max(size, 1):.2g}."
+            f"The selection: all {layers} layers are skipped, so there is no neuron to take."
         )
-    chosen = np.zeros(values.shape, dtype=bool)
-    tied = 0
-    rows = [values.reshape(-1)] if scope == "model" else list(values)
-    masks = [groups.reshape(-1)] if scope == "model" else list(groups)
-    flat = chosen.reshape(1, -1) if scope == "model" else chosen
-    for row, mask, out in zip(rows, masks, flat, strict=True):
-        candidates = np.flatnonzero(mask)
-        order = candidates[np.argsort(-row[candidates], kind="stable")]
-        taken = order[:wanted]
-        out[taken] = True
-        if len(taken) and len(order) > wanted and row[order[wanted]] == row[taken[-1]]:
-            tied += int((row[taken] == row[taken[-1]]).sum())
-    return Selection(chosen, tied)
+    return allowed
+
+
+def take_highest(
+    scores: NDArray[np.float64],
+    allowed: NDArray[np.bool_],
+    count: int,
+    chosen: NDArray[np.bool_],
+) -> int:
+    """Mark the highest scores; among equal ones those of lower indices.
+
+    Args:
+        scores: `[n]`.
+        allowed: bool `[n]`, which may be taken.
+        count: How many to take; fewer are where fewer may be taken.
+        chosen: bool `[n]`, set True where taken.
+
+    Returns:
+        How many of those taken are as high as one that was left out.
+    """
+    candidates = np.flatnonzero(allowed)
+    order = candidates[np.argsort(-scores[candidates], kind="stable")]
+    taken = order[:count]
+    chosen[taken] = True
+    if 0 < count < len(order) and scores[order[count]] == scores[taken[-1]]:
+        return int((scores[taken] == scores[taken[-1]]).sum())
+    return 0
 
 
 def jaccard(one: Selection, other: Selection) -> float:
-    """Neurons in both over neurons in either; 1 for two empty sets."""
+    """Neurons in both over neurons in either; 1 for two empty sets.
+
+    Raises:
+        InputError: They are of different models.
+    """
+    if one.neurons.shape != other.neurons.shape:
+        raise InputError(
+            f"Selections of {list(one.neurons.shape)} and {list(other.neurons.shape)} neurons "
+            "[layers, width] are of different models and cannot be compared."
+        )
     either = int((one.neurons | other.neurons).sum())
     return int((one.neurons & other.neurons).sum()) / either if either else 1.0
 

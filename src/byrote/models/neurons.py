@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from byrote._options import whole
 from byrote.errors import InputError
 from byrote.models.experts import Leading, transformed_experts
 
@@ -147,7 +148,7 @@ class NeuronMap:
             yield activations
 
     @contextmanager
-    def scale(self, model: nn.Module, mask: Mask) -> Iterator[None]:
+    def scale(self, model: nn.Module, mask: Mask, *, spare: int = 0) -> Iterator[None]:
         """Multiply neurons by factors in forward passes inside the block.
 
         A mask of ones leaves the logits bit-identical; a zero is the same as a zero column in the
@@ -156,31 +157,41 @@ class NeuronMap:
         Args:
             model: The model that this map is of.
             mask: See `Mask`. With one mask per example the batch sizes must agree.
+            spare: The first so many positions of each row of a pass are left alone: those of the
+                BOS, say, where the neurons that make an attention sink are large.
 
         Raises:
-            InputError: The mask does not fit the map (at once) or the batch (when the model runs).
+            InputError: The mask does not fit the map (at once) or the batch (when the model runs),
+                or `spare` is no number of positions.
         """
         rows = self._rows(mask)
+        whole("mask", "spare", spare, 0)
 
         def scaler(site: NeuronSite) -> Callable[[Tensor], Tensor]:
             factors = rows[site.layer][..., site.start : site.start + site.size]
-            return lambda values: values * _beside(factors, values)
+
+            def scaled(values: Tensor) -> Tensor:
+                changed = values[:, spare:] * _beside(factors, values)
+                return torch.cat((values[:, :spare], changed), dim=1) if spare else changed
+
+            return scaled
 
         with self._transformed(model, {site: scaler(site) for site in self.sites}):
             yield
 
     @contextmanager
     def zero(
-        self, model: nn.Module, neurons: Mapping[int, Sequence[int] | Tensor]
+        self, model: nn.Module, neurons: Mapping[int, Sequence[int] | Tensor], *, spare: int = 0
     ) -> Iterator[None]:
         """Set neurons to zero in forward passes inside the block.
 
         Args:
             model: The model that this map is of.
             neurons: For each layer the indices of the neurons.
+            spare: As for `scale`.
 
         Raises:
-            InputError: A layer or an index does not exist.
+            InputError: A layer or an index does not exist, or `spare` is no number of positions.
         """
         device = next(model.parameters()).device
         mask = [torch.ones(width, device=device) for width in self.widths]
@@ -199,7 +210,7 @@ class NeuronMap:
                     f"{int(chosen.min())} to {int(chosen.max())}."
                 )
             mask[layer][chosen] = 0
-        with self.scale(model, mask):
+        with self.scale(model, mask, spare=spare):
             yield
 
     def _rows(self, mask: Mask) -> list[Tensor]:
