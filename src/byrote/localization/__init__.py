@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     )
     from byrote.localization.injected import Injected
     from byrote.localization.injection import PUBLISHED_RATES, Injection, choose_neurons
+    from byrote.localization.memorised import Memorised, collect_memorised
     from byrote.localization.overlap import (
         layer_counts,
         one_layer_selection,
@@ -59,10 +60,12 @@ __all__ = [
     "Injection",
     "InjectionBenchmark",
     "Localizer",
+    "Memorised",
     "Selection",
     "ablated",
     "ceiling",
     "changes",
+    "collect_memorised",
     "choose_neurons",
     "delete_and_measure",
     "expected_ceiling",
