@@ -6,6 +6,7 @@ from byrote._lazy import lazy
 
 if TYPE_CHECKING:
     from byrote.localization.base import Localizer
+    from byrote.localization.definitions import make_definitions, read_ecbd, sentence_passages
     from byrote.localization.deletion import (
         Deletion,
         DeletionBench,
@@ -72,6 +73,7 @@ __all__ = [
     "find_localizer",
     "jaccard",
     "layer_counts",
+    "make_definitions",
     "mean_recall",
     "measure_recital",
     "one_layer_selection",
@@ -80,9 +82,11 @@ __all__ = [
     "perplexities",
     "pooled_specificity",
     "random_recall",
+    "read_ecbd",
     "recall_at",
     "run_injection_benchmark",
     "select",
+    "sentence_passages",
     "specificity",
     "specificity_curve",
     "spread_selection",
