@@ -20,6 +20,8 @@ if TYPE_CHECKING:
         perplexities,
         text_loss,
     )
+    from byrote.localization.erasing import DEFAULT_ERASER, Erasure, erase
+    from byrote.localization.erasure_bench import Limits
     from byrote.localization.inj import (
         MULTIPLES,
         InjectionBenchmark,
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
     )
     from byrote.localization.injected import Injected
     from byrote.localization.injection import PUBLISHED_RATES, Injection, choose_neurons
+    from byrote.localization.locating import Location, locate
     from byrote.localization.memorised import Memorised, collect_memorised
     from byrote.localization.overlap import (
         layer_counts,
@@ -47,32 +50,43 @@ if TYPE_CHECKING:
         specificity,
         specificity_curve,
     )
+    from byrote.localization.surroundings import Surroundings, find_surroundings, general_rows
+    from byrote.localization.zeroing import zeroed
 
 __getattr__, __dir__ = lazy(__name__)
 __all__ = [
+    "DEFAULT_ERASER",
     "LOCALIZERS",
     "MULTIPLES",
     "PUBLISHED_RATES",
     "SCOPES",
     "Deletion",
     "DeletionBench",
+    "Erasure",
     "Gauge",
     "Injected",
     "Injection",
     "InjectionBenchmark",
+    "Limits",
     "Localizer",
+    "Location",
     "Memorised",
     "Selection",
+    "Surroundings",
     "ablated",
     "ceiling",
     "changes",
     "choose_neurons",
     "collect_memorised",
     "delete_and_measure",
+    "erase",
     "expected_ceiling",
     "find_localizer",
+    "find_surroundings",
+    "general_rows",
     "jaccard",
     "layer_counts",
+    "locate",
     "make_definitions",
     "mean_recall",
     "measure_recital",
@@ -91,4 +105,5 @@ __all__ = [
     "specificity_curve",
     "spread_selection",
     "text_loss",
+    "zeroed",
 ]

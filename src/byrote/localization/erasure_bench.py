@@ -1,0 +1,151 @@
+"""What is measured while passages are erased, and when to stop."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import polars as pl
+from numpy.typing import ArrayLike
+
+from byrote._options import between
+from byrote.localization.effects import RECITAL, Gauge, perplexities
+from byrote.localization.selection import Selection
+from byrote.models.loading import LoadedModel
+from byrote.texts.passages import Passage
+
+__all__ = ["STEPS", "ErasureBench", "Limits"]
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """When a passage counts as erased, and what that may cost.
+
+    Attributes:
+        enough: A passage is erased when at most this share of its suffix tokens is still the
+            argmax.
+        retain: The mean accuracy of the passages to be kept may not fall below this share of what
+            it was.
+        text: The loss on general texts may not rise by more than this, in nats per token.
+        recited: A passage of which the model gets a smaller share of tokens right is refused.
+    """
+
+    enough: float = 0.5
+    retain: float = 0.9
+    text: float = 0.1
+    recited: float = 0.9
+
+    def __post_init__(self) -> None:
+        for name in ("enough", "retain", "recited"):
+            between("erasure", name, getattr(self, name), 0.0, 1.0)
+        between("erasure", "text", self.text, 0.0, float("inf"))
+
+
+STEPS: dict[str, Any] = {
+    "fraction": pl.Float64,
+    "neurons": pl.Int64,
+    "accuracy": pl.Float64,
+    "worst": pl.Float64,
+    "retain_accuracy": pl.Float64,
+    "text_nll": pl.Float64,
+    "verdict": pl.String,
+}
+"""Columns of the search's table, one row a fraction: see `Erasure.steps`."""
+
+
+class ErasureBench:
+    """Measures passages to be erased, passages to be kept and texts under one ablation or none."""
+
+    def __init__(
+        self,
+        loaded: LoadedModel,
+        targets: Sequence[Passage],
+        retain: Sequence[Passage],
+        text: Sequence[ArrayLike],
+    ) -> None:
+        self._gauge = Gauge(loaded)
+        self._targets, self._retain, self._text = targets, retain, text
+        self.before, self.text_before = self.measure(None)
+        self.retain_before = self._retained(self.before)
+
+    def measure(self, selection: Selection | None) -> tuple[pl.DataFrame, float | None]:
+        """A recital table of targets and retained, and nats per token of the texts."""
+        table = self._gauge.recital([*self._targets, *self._retain], selection)
+        return table, self._gauge.text_loss(self._text, selection) if self._text else None
+
+    def _retained(self, table: pl.DataFrame) -> float | None:
+        return _mean(table["accuracy"][len(self._targets) :])
+
+    def step(
+        self,
+        fraction: float,
+        selection: Selection,
+        after: pl.DataFrame,
+        nats: float | None,
+        limits: Limits,
+    ) -> dict[str, Any]:
+        """A row of the search, with its verdict."""
+        own, kept = after["accuracy"].head(len(self._targets)), self._retained(after)
+        verdict = "on"
+        if kept is not None and self.retain_before and kept < limits.retain * self.retain_before:
+            verdict = "retain"
+        elif nats is not None and self.text_before is not None:
+            verdict = "text" if not nats - self.text_before <= limits.text else verdict
+        worst = float(own.max())  # pyright: ignore[reportArgumentType]
+        if verdict == "on" and worst <= limits.enough:
+            verdict = "erased"
+        return {
+            "fraction": fraction,
+            "neurons": len(selection),
+            "accuracy": _mean(own),
+            "worst": worst,
+            "retain_accuracy": kept,
+            "text_nll": nats,
+            "verdict": verdict,
+        }
+
+    def passages(self, after: pl.DataFrame) -> pl.DataFrame:
+        """Before and after, passage by passage."""
+        groups = ["erased"] * len(self._targets) + ["retained"] * len(self._retain)
+        measures = [name for name in RECITAL if name != "passage"]
+        return pl.DataFrame(
+            {
+                "group": groups,
+                "passage": self.before["passage"],
+                **{
+                    f"{name}_{when}": table[name]
+                    for name in measures
+                    for when, table in (("before", self.before), ("after", after))
+                },
+            }
+        )
+
+    def summary(self, after: pl.DataFrame, nats: float | None) -> pl.DataFrame:
+        """Before and after, group by group."""
+        rows: list[tuple[str, int, str, str, float | None, float | None]] = []
+        table = self.passages(after)
+        units = {"accuracy": "share", "recited": "share", "distance": "characters", "nll": "nats"}
+        for group in ("erased", "retained"):
+            part = table.filter(group=group)
+            for name, unit in units.items():
+                pair = [_mean(part[f"{name}_{when}"]) for when in ("before", "after")]
+                if len(part) and None not in pair:
+                    rows.append((group, len(part), name, unit, *pair))
+        if nats is not None and self.text_before is not None:
+            count = len(self._text)
+            rows.append(("text", count, "nll", "nats", self.text_before, nats))
+            pair = (perplexities(self.text_before)[0], perplexities(nats)[0])
+            rows.append(("text", count, "perplexity", "", *pair))
+        schema: dict[str, Any] = {
+            "group": pl.String, "n": pl.Int64, "measure": pl.String, "unit": pl.String,
+            "before": pl.Float64, "after": pl.Float64,
+        }  # fmt: skip
+        frame = pl.DataFrame(rows, schema=schema, orient="row")
+        return frame.with_columns((pl.col("after") - pl.col("before")).alias("change"))
+
+
+def _mean(values: pl.Series) -> float | None:
+    """The mean; None of nothing."""
+    mean = values.cast(pl.Float64).mean()
+    return None if mean is None else float(mean)  # pyright: ignore[reportArgumentType]
