@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from byrote._options import above, one_of
 from byrote.errors import InputError
 from byrote.localization.base import Localizer, Told, _unheard
-from byrote.localization.injection import Injection
+from byrote.localization.injection import Injection, neuron_count
 from byrote.localization.selection import SCOPES, Selection, select
 
 if TYPE_CHECKING:
@@ -125,10 +125,7 @@ def expected_ceiling(
     """
     from scipy.stats import hypergeom
 
-    total = layers * width
-    drawn = int(total * fraction + 1e-9)
-    if drawn < 1:
-        raise InputError(f"INJ: a fraction of {fraction:g} of {total:,} neurons is none.")
+    total, drawn = layers * width, neuron_count(layers, width, fraction)
     taken = _taken(layers, width, k, scope)
     if scope == "model":
         return min(drawn, taken) / drawn
@@ -238,21 +235,10 @@ def run_injection_benchmark(
     return InjectionBenchmark(recall, pl.concat(tables))
 
 
-_COLUMNS = (
-    "fraction",
-    "example",
-    "passage",
-    "method",
-    "scope",
-    "multiple",
-    "k",
-    "recall",
-    "ceiling",
-    "random",
-    "neurons",
-    "tied",
-    "recited",
-)
+_COLUMNS = [
+    *("fraction", "example", "passage", "method", "scope", "multiple", "k"),
+    *("recall", "ceiling", "random", "neurons", "tied", "recited"),
+]
 
 
 def _recalls(

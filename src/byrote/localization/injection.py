@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from byrote.models.loading import LoadedModel
     from byrote.texts.passages import Passage
 
-__all__ = ["PUBLISHED_RATES", "Injection", "choose_neurons"]
+__all__ = ["PUBLISHED_RATES", "Injection", "choose_neurons", "neuron_count"]
 
 PUBLISHED_RATES = {0.01: 0.01, 0.001: 0.05}
 """The paper's learning rate for each of its two fractions of neurons."""
@@ -101,7 +101,7 @@ class Injection:
             raise InputError("The injection: there are no passages; give at least one.")
         check_passages(loaded, passages)
         check_columns(loaded)
-        choose_neurons(0, loaded.neurons.layers, loaded.neurons.width, self.fraction)
+        neuron_count(loaded.neurons.layers, loaded.neurons.width, self.fraction)
 
     @torch.inference_mode(False)
     @torch.enable_grad()
@@ -186,21 +186,22 @@ class Injection:
         adam = RowAdam(columns.deltas, self.rate)
         layout = lay_out(loaded, [each.passage for each in active])
         for step in range(self.steps):
+            # Around the backward pass as well, where a checkpointing model runs layers again.
             with columns.applied(loaded):
                 losses = layout.means(suffix_nll(loaded, head, layout))
-            going = []
-            for row, loss in enumerate(losses.tolist()):
-                active[row].note(loss, self.rate)
-                if loss < self.stop:
-                    active[row].delta = columns.row(row)
-                else:
-                    going.append(row)
-            if not going:
-                return
-            # In training mode a model may leave a layer out.
-            gradients = torch.autograd.grad(
-                losses[going].sum(), columns.deltas, allow_unused=True, materialize_grads=True
-            )
+                going = []
+                for row, loss in enumerate(losses.tolist()):
+                    active[row].note(loss, self.rate)
+                    if loss < self.stop:
+                        active[row].delta = columns.row(row)
+                    else:
+                        going.append(row)
+                if not going:
+                    return
+                # In training mode a model may leave a layer out.
+                gradients = torch.autograd.grad(
+                    losses[going].sum(), columns.deltas, allow_unused=True, materialize_grads=True
+                )
             if len(going) < len(active):
                 active = [active[row] for row in going]
                 columns.keep(going)
@@ -213,6 +214,24 @@ class Injection:
             heard(len(examples) - len(active) + len(active) * (step + 1) / self.steps)
         for row, each in enumerate(active):
             each.delta = columns.row(row)
+
+
+def neuron_count(layers: int, width: int, fraction: float) -> int:
+    """How many neurons a fraction of a whole model is, rounded down.
+
+    Raises:
+        InputError: The fraction is no share, or it is none.
+    """
+    between("injection", "fraction", fraction, 0.0, 1.0)
+    total = layers * width
+    # A product such as 0.07 * 100 lies a rounding error above or below the whole number.
+    count = int(total * fraction + 1e-9)
+    if count < 1:
+        raise InputError(
+            f"The injection: a fraction of {fraction:g} of {total:,} neurons chooses none; take at "
+            f"least {1 / total:.2g}."
+        )
+    return count
 
 
 def choose_neurons(number: int, layers: int, width: int, fraction: float) -> NDArray[np.int64]:
@@ -232,17 +251,9 @@ def choose_neurons(number: int, layers: int, width: int, fraction: float) -> NDA
     Raises:
         InputError: The fraction is no share, or chooses none.
     """
-    between("injection", "fraction", fraction, 0.0, 1.0)
-    total = layers * width
-    # A product such as 0.07 * 100 lies a rounding error above or below the whole number.
-    count = int(total * fraction + 1e-9)
-    if count < 1:
-        raise InputError(
-            f"The injection: a fraction of {fraction:g} of {total:,} neurons chooses none; take at "
-            f"least {1 / total:.2g}."
-        )
+    count = neuron_count(layers, width, fraction)
     # The legacy generator, since its draws are the published ground truth.
-    drawn = np.random.RandomState(number).choice(total, count, replace=False)
+    drawn = np.random.RandomState(number).choice(layers * width, count, replace=False)
     return np.sort(drawn).astype(np.int64)
 
 
