@@ -121,9 +121,15 @@ def test_bad_options_are_refused(loaded, known, options, message):
         locate(loaded, known[:1], **({"localizer": "random"} | options))
 
 
-def test_no_passage_is_refused(loaded):
+def test_no_passage_and_what_is_not_recited_are_refused(loaded, known):
     with pytest.raises(InputError, match="no passage"):
         locate(loaded, [])
+    ids = np.concatenate((known[0].prefix_ids, known[1].suffix_ids))
+    strange = Passage("strange", "test", "strange", 0, ids, 20)
+    with pytest.raises(InputError, match="does not recite 'strange'"):
+        locate(loaded, [strange], localizer="random", fractions=(0.1,), top=1)
+    forced = locate(loaded, [strange], localizer="random", fractions=(0.1,), top=1, recited=0.0)
+    assert len(forced.neurons) == 1
 
 
 # Surroundings

@@ -57,6 +57,17 @@ Examples:
   byrote doctor 'random:gpt2?hidden_size=64'
 """,
     ),
+    "erase": (
+        "byrote.cli.erase:erase",
+        "Take a passage out of a model, and see what that costs.",
+        """\
+Examples:
+  byrote erase bundled:gemma3-270m --text "Lorem ipsum dolor sit amet, …" --out no-lorem
+  byrote erase bundled:gemma3-270m --texts corpus:wellknown?category=prayer --limit 3
+  byrote erase ./checkpoint --texts leaked.jsonl --retain keep.jsonl --retain-floor 0.95 --out fixed
+  byrote erase ./checkpoint --texts leaked.jsonl --localizer attribution --fraction 0.005
+""",
+    ),
     "filter": (
         "byrote.cli.filters",
         "Build, describe and test filters of n-grams, which decoding never completes.",
@@ -66,6 +77,16 @@ Examples:
   byrote filter build train.jsonl --tokenizer EleutherAI/pythia-1b --n 13 --out train.filter
   byrote filter info kjv.filter
   byrote filter test kjv.filter corpus:kjv?book=Psalms corpus:licenses
+""",
+    ),
+    "locate": (
+        "byrote.cli.locate:locate",
+        "Which neurons hold a passage, and how much of it depends on them.",
+        """\
+Examples:
+  byrote locate bundled:gemma3-270m --text "Lorem ipsum dolor sit amet, consectetur …"
+  byrote locate bundled:gemma3-270m --texts corpus:wellknown?category=document --limit 2
+  byrote locate ./checkpoint --texts train.jsonl --localizer zero-out
 """,
     ),
     "report": (

@@ -25,6 +25,11 @@ def report(run: Path, /, *, common: Common | None = None) -> None:
         from byrote.report import write_report
 
         path = write_report(run)
+    elif _kind(run) == "locate":
+        from byrote.localization import write_location_report
+        from byrote.runs import Run
+
+        path = write_location_report(Run.open(run))
     else:
         from byrote.studies import write_study_report
 
@@ -59,6 +64,8 @@ def resume(
 
         show_run(resume_audit(run, batch_size=batch_size), common)
         return
+    if _kind(run) == "locate":
+        raise InputError(f"{run} is of `byrote locate`, which is short: run the same again")
     if batch_size is not None:
         raise InputError(f"{run} is a study; --batch-size is for audits")
     from byrote.cli.study_output import show_what_ended
@@ -68,7 +75,7 @@ def resume(
 
 
 def show(run: Path, /, *, common: Common | None = None) -> None:
-    """Print the table of a finished run: what was recited, or which claims hold.
+    """Print the table of a finished run: what was recited, what was found, or which claims hold.
 
     Args:
         run: The run folder.
@@ -80,6 +87,10 @@ def show(run: Path, /, *, common: Common | None = None) -> None:
         from byrote.cli.output import show_run
 
         show_run(Run.open(run), common)
+    elif _kind(run) == "locate":
+        from byrote.cli.location_output import show_location
+
+        show_location(Run.open(run), common)
     else:
         from byrote.cli.study_output import show_study_run
         from byrote.studies import open_study_run

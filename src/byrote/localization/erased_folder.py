@@ -58,7 +58,7 @@ def write_erased(erasure: Erasure, folder: Path) -> Path:
     )
     with written_model(erasure.loaded, folder, what) as temporary:
         with erasure.applied():
-            _save(erasure.loaded, temporary)
+            save_model(erasure.loaded, temporary)
         text = json.dumps(about, indent=1, ensure_ascii=False)
         (temporary / ERASURE_FILE).write_text(text + "\n", encoding="utf-8")
     return folder
@@ -99,7 +99,7 @@ def written_model(loaded: LoadedModel, folder: Path, what: str) -> Iterator[Path
         shutil.rmtree(temporary, ignore_errors=True)
 
 
-def _save(loaded: LoadedModel, folder: Path) -> None:
+def save_model(loaded: LoadedModel, folder: Path) -> None:
     model: Any = loaded.model
     # Where the weights lie on this machine is nobody's business.
     name, model.config._name_or_path = model.config._name_or_path, ""

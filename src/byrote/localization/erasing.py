@@ -22,7 +22,7 @@ from torch import Tensor
 from byrote._options import between, one_of
 from byrote.errors import ByroteError, InputError
 from byrote.localization.base import Localizer, Told, _unheard
-from byrote.localization.erasure_bench import STEPS, ErasureBench, Limits
+from byrote.localization.erasure_bench import STEPS, ErasureBench, Limits, check_recited
 from byrote.localization.registry import find_localizer
 from byrote.localization.selection import SCOPES, Selection, select
 from byrote.localization.zeroing import zeroed
@@ -159,7 +159,7 @@ def erase(
     tried = _tried(loaded, (fraction,) if fraction is not None else fractions, scope, skip_layers)
     bench = ErasureBench(loaded, list(passages), kept, list(text))
     if not force:
-        _check_recited(loaded, bench.before, len(passages), limits)
+        check_recited(loaded, bench.before.head(len(passages)), limits.recited)
     scores = method.score(loaded, passages, lambda share: told(0.5 * share))
     steps: list[dict[str, Any]] = []
     best: tuple[float, Selection, pl.DataFrame, float | None] | None = None
@@ -265,20 +265,6 @@ def _tried(
             continue
         return ordered[start:]
     return ordered
-
-
-def _check_recited(loaded: LoadedModel, before: pl.DataFrame, count: int, limits: Limits) -> None:
-    weak = before.head(count).filter(pl.col("accuracy") < limits.recited)
-    if len(weak):
-        shown = ", ".join(
-            f"{row['passage']!r} ({row['accuracy']:.0%})"
-            for row in weak.head(5).iter_rows(named=True)
-        )
-        more = f" and {len(weak) - 5} more" if len(weak) > 5 else ""
-        raise InputError(
-            f"{loaded.source} does not recite {shown}{more}: below {limits.recited:.0%} of the "
-            "suffix tokens are right, so there is little to erase. Leave these out, or force it."
-        )
 
 
 def _too_dear(bench: ErasureBench, step: dict[str, Any], limits: Limits) -> str:

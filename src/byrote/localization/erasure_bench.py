@@ -10,12 +10,13 @@ import polars as pl
 from numpy.typing import ArrayLike
 
 from byrote._options import between
+from byrote.errors import InputError
 from byrote.localization.effects import RECITAL, Gauge, perplexities
 from byrote.localization.selection import Selection
 from byrote.models.loading import LoadedModel
 from byrote.texts.passages import Passage
 
-__all__ = ["STEPS", "ErasureBench", "Limits"]
+__all__ = ["STEPS", "ErasureBench", "Limits", "check_recited"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +53,30 @@ STEPS: dict[str, Any] = {
     "verdict": pl.String,
 }
 """Columns of the search's table, one row a fraction: see `Erasure.steps`."""
+
+
+def check_recited(loaded: LoadedModel, before: pl.DataFrame, recited: float) -> None:
+    """See that a model recites passages, before anything is done about them.
+
+    Args:
+        loaded: The model.
+        before: Their recital table.
+        recited: The share of suffix tokens that it must get right.
+
+    Raises:
+        InputError: It does not recite one.
+    """
+    weak = before.filter(pl.col("accuracy") < recited)
+    if len(weak):
+        shown = ", ".join(
+            f"{row['passage']!r} ({row['accuracy']:.0%})"
+            for row in weak.head(5).iter_rows(named=True)
+        )
+        more = f" and {len(weak) - 5} more" if len(weak) > 5 else ""
+        raise InputError(
+            f"{loaded.source} does not recite {shown}{more}: less than {recited:.0%} of the "
+            "suffix tokens are right, so there is little to be found. Leave these out, or force it."
+        )
 
 
 class ErasureBench:

@@ -15,6 +15,7 @@ from byrote.errors import InputError
 from byrote.localization.base import Localizer, Told, _unheard
 from byrote.localization.effects import Gauge
 from byrote.localization.erasing import DEFAULT_ERASER, named_localizer
+from byrote.localization.erasure_bench import check_recited
 from byrote.localization.random_scores import RandomScores
 from byrote.localization.selection import SCOPES, Selection, select
 from byrote.models.loading import LoadedModel
@@ -93,6 +94,7 @@ def locate(
     skip_layers: Collection[int] = (0,),
     top: int = 20,
     seed: int = 0,
+    recited: float = 0.9,
     told: Told = _unheard,
 ) -> Location:
     """Say which neurons hold passages, and how much of them depends on these.
@@ -109,12 +111,16 @@ def locate(
         skip_layers: As for `select`.
         top: How many neurons are tried one by one.
         seed: Of the random neurons.
+        recited: A passage of which the model gets a smaller share of tokens right is refused; 0
+            refuses none.
         told: Hears of the progress.
 
     Raises:
-        InputError: An option is out of range, or there is nothing to contrast with.
+        InputError: A passage is not recited, an option is out of range, or there is nothing to
+            contrast with.
         ByroteError: The model's logits are not finite.
     """
+    between("location", "recited", recited, 0.0, 1.0)
     between("location", "fraction", fraction, 0.0, 1.0)
     whole("location", "top", top, 1)
     one_of("location", "scope", scope, SCOPES)
@@ -124,6 +130,7 @@ def locate(
     method.check(loaded)
     gauge = Gauge(loaded)
     before = gauge.recital(passages)
+    check_recited(loaded, before, recited)
     scores = method.score(loaded, passages, lambda share: told(0.5 * share))
     chance = RandomScores(seed=seed).score(loaded, passages)
     tables: dict[str, list[dict[str, Any]]] = {"dependence": [], "layers": [], "neurons": []}
