@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from byrote._lazy import lazy
 
 if TYPE_CHECKING:
+    from byrote.localization.balanced_subnet import BalancedSubnet, RemovedWeights
     from byrote.localization.base import Localizer
     from byrote.localization.definitions import make_definitions, read_ecbd, sentence_passages
     from byrote.localization.deletion import (
@@ -35,6 +36,12 @@ if TYPE_CHECKING:
     from byrote.localization.injected import Injected
     from byrote.localization.injection import PUBLISHED_RATES, Injection, choose_neurons
     from byrote.localization.locating import Location, locate
+    from byrote.localization.location_run import (
+        LocateConfig,
+        read_location,
+        run_location,
+        write_location_report,
+    )
     from byrote.localization.memorised import Memorised, collect_memorised
     from byrote.localization.overlap import (
         layer_counts,
@@ -60,6 +67,7 @@ __all__ = [
     "MULTIPLES",
     "PUBLISHED_RATES",
     "SCOPES",
+    "BalancedSubnet",
     "Deletion",
     "DeletionBench",
     "Erasure",
@@ -69,8 +77,10 @@ __all__ = [
     "InjectionBenchmark",
     "Limits",
     "Localizer",
+    "LocateConfig",
     "Location",
     "Memorised",
+    "RemovedWeights",
     "Selection",
     "Surroundings",
     "ablated",
@@ -97,13 +107,16 @@ __all__ = [
     "pooled_specificity",
     "random_recall",
     "read_ecbd",
+    "read_location",
     "recall_at",
     "run_injection_benchmark",
+    "run_location",
     "select",
     "sentence_passages",
     "specificity",
     "specificity_curve",
     "spread_selection",
     "text_loss",
+    "write_location_report",
     "zeroed",
 ]
