@@ -1,4 +1,4 @@
-"""What the charts of every study share: which condition looks how, and axes of epochs.
+"""What the reports of every study share: which condition looks how, sections, axes of epochs.
 
 Colour never stands alone: a shape or a dash goes with it, except for ordered shades, which differ
 in lightness.
@@ -13,11 +13,22 @@ from typing import Any
 import altair as alt
 import polars as pl
 
+from byrote.report.figures import Figure
+from byrote.report.page import Block, ChartBlock, ProseBlock, Section
 from byrote.report.palette import LIGHT
 from byrote.report.plotting import DASHES, legend
 from byrote.report.study import StudyData
 
-__all__ = ["Look", "cycled_looks", "epoch_axis", "looks_of", "ordered_looks", "table"]
+__all__ = [
+    "Look",
+    "charts_of",
+    "cycled_looks",
+    "epoch_axis",
+    "looks_of",
+    "ordered_looks",
+    "section_of",
+    "table",
+]
 
 _STEPS = 5
 _CYCLE = (
@@ -123,3 +134,26 @@ def epoch_axis(last: float, title: str = "epoch (exposures so far)") -> alt.X:
         scale=alt.Scale(domain=[0, max(last, 1)], nice=False),
         axis=alt.Axis(format="d", tickCount=8, tickMinStep=1, grid=False),
     )
+
+
+def section_of(
+    anchor: str, title: str, short: str, text: Sequence[str], blocks: Sequence[Block | None]
+) -> Section | None:
+    """A section with its text on top; None where it has nothing to show.
+
+    Args:
+        anchor: Its anchor in the page.
+        title: Its heading.
+        short: A short form of it for the contents.
+        text: What was done, what to look for, what was published; a paragraph each.
+        blocks: Charts and tables; None for what this run does not have.
+    """
+    shown = [block for block in blocks if block is not None]
+    if not shown:
+        return None
+    return Section(anchor, title, [ProseBlock(text), *shown], short)
+
+
+def charts_of(figures: Sequence[Figure], reading: str) -> ChartBlock | None:
+    """Charts side by side and how to read them; None where there are none."""
+    return ChartBlock(figures, reading) if figures else None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from byrote.studies.goldfish.world import learned_tokenizer
+from byrote.studies.vocabulary import learned_tokenizer
 from tests.studies.goldfish.tiny import write_corpus
 
 

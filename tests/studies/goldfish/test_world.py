@@ -7,12 +7,11 @@ import pytest
 
 from byrote.errors import InputError
 from byrote.studies.goldfish.world import (
-    corpus_texts,
     first_windows,
-    learned_tokenizer,
     passage_of,
     world,
 )
+from byrote.studies.vocabulary import corpus_texts, learned_tokenizer
 
 SIZES = {"documents": 4, "heldout": 6, "validation": 5, "background": 40, "tokens": 31}
 

@@ -5,13 +5,11 @@ An experiment whose tables are missing or empty has no section.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from itertools import chain, repeat
 
 import polars as pl
 
-from byrote.report.figures import Figure
-from byrote.report.page import Block, ChartBlock, ProseBlock, Section
+from byrote.report.page import Block, Section
 from byrote.report.study import StudyData, verdict_facts
 from byrote.studies.dynamics.charts import table
 from byrote.studies.dynamics.charts_times import CENSORED_NOTE
@@ -33,6 +31,7 @@ from byrote.studies.dynamics.figures_times import (
     untrained_figures,
 )
 from byrote.studies.dynamics.section_tables import context_table, partial_table, times_table
+from byrote.studies.looks import charts_of, section_of
 
 __all__ = ["facts", "sections"]
 
@@ -72,20 +71,6 @@ def facts(data: StudyData, config: DynamicsConfig) -> list[tuple[str, str, str]]
     return tiles
 
 
-def _section(
-    anchor: str, title: str, short: str, text: Sequence[str], blocks: Sequence[Block | None]
-) -> Section | None:
-    """A section with its text on top; None where it has nothing to show."""
-    shown = [block for block in blocks if block is not None]
-    if not shown:
-        return None
-    return Section(anchor, title, [ProseBlock(text), *shown], short)
-
-
-def _charts(figures: Sequence[Figure], reading: str) -> ChartBlock | None:
-    return ChartBlock(figures, reading) if figures else None
-
-
 def _phases(data: StudyData) -> Section | None:
     readings = chain(
         (
@@ -100,11 +85,11 @@ def _phases(data: StudyData) -> Section | None:
         repeat("Read as above."),
     )
     blocks: list[Block | None] = [
-        _charts(figures, reading)
+        charts_of(figures, reading)
         for (_, figures), reading in zip(phase_figures(data), readings, strict=False)
     ]
     blocks.append(times_table(data))
-    return _section(
+    return section_of(
         "phases",
         "The two phases, for every alphabet size",
         "E1 Phases",
@@ -123,7 +108,7 @@ def _phases(data: StudyData) -> Section | None:
 
 
 def _entropy(data: StudyData) -> Section | None:
-    return _section(
+    return section_of(
         "entropy",
         "Entropy: fewer letters, or letters less alike",
         "E2 Entropy",
@@ -137,7 +122,7 @@ def _entropy(data: StudyData) -> Section | None:
             "(2407.19262, section 4; no numbers at hand).",
         ],
         [
-            _charts(
+            charts_of(
                 entropy_figures(data),
                 "Large marks are medians over strings, bars their intervals, small marks the "
                 f"strings. {_note()}",
@@ -147,7 +132,7 @@ def _entropy(data: StudyData) -> Section | None:
 
 
 def _length(data: StudyData) -> Section | None:
-    return _section(
+    return section_of(
         "length",
         "Length of the string",
         "E3 Length",
@@ -161,7 +146,7 @@ def _length(data: StudyData) -> Section | None:
             "orientation, not a result of the paper.",
         ],
         [
-            _charts(
+            charts_of(
                 length_figures(data),
                 "Large marks are medians over strings, bars their intervals, small marks the "
                 f"strings. {_note()}",
@@ -171,7 +156,7 @@ def _length(data: StudyData) -> Section | None:
 
 
 def _size(data: StudyData) -> Section | None:
-    return _section(
+    return section_of(
         "size",
         "Size of the model",
         "E4 Size",
@@ -182,7 +167,7 @@ def _size(data: StudyData) -> Section | None:
             "Tirumala et al., 2205.10770, find the same for text).",
         ],
         [
-            _charts(
+            charts_of(
                 size_figures(data),
                 "A line a family; large marks are medians over strings, bars their intervals, "
                 f"small marks the strings. {_note()}",
@@ -192,7 +177,7 @@ def _size(data: StudyData) -> Section | None:
 
 
 def _order(data: StudyData) -> Section | None:
-    return _section(
+    return section_of(
         "order",
         "Order: which positions are memorised first",
         "E5 Order",
@@ -208,12 +193,12 @@ def _order(data: StudyData) -> Section | None:
             "pretrained model; the untrained one learns early positions first.",
         ],
         [
-            _charts(
+            charts_of(
                 raster_figures(data),
                 "A position counts as memorised from the epoch on from which it stays right. Long "
                 "strings and long exposures are drawn in bins, whose shade is the share of hits.",
             ),
-            _charts(
+            charts_of(
                 order_figures(data),
                 "Positions that are never right for good come last. An interval that leaves out "
                 "the line at 0 speaks for an order.",
@@ -223,7 +208,7 @@ def _order(data: StudyData) -> Section | None:
 
 
 def _context(data: StudyData) -> Section | None:
-    return _section(
+    return section_of(
         "context",
         "Cues: the local prefix against the global context",
         "E6 Context",
@@ -240,7 +225,7 @@ def _context(data: StudyData) -> Section | None:
             "string's token distribution (reviews of the predecessor).",
         ],
         [
-            _charts(
+            charts_of(
                 context_figures(data),
                 "Solid black: the whole prefix. Dotted black over grey: the k-gram ceiling at the "
                 "same positions. Blues and green keep the distribution of the letters, orange and "
@@ -279,8 +264,8 @@ def _sequence(data: StudyData) -> Section | None:
                 f"saves. {_note()} Retention is the accuracy on a string at the end of later "
                 "stages, 0 being its own."
             )
-        blocks.append(_charts(group, reading))
-    return _section(
+        blocks.append(charts_of(group, reading))
+    return section_of(
         "sequence",
         "One string after the other",
         "E7 Sequence",
@@ -299,7 +284,7 @@ def _sequence(data: StudyData) -> Section | None:
 
 
 def _pretraining(data: StudyData) -> Section | None:
-    return _section(
+    return section_of(
         "pretraining",
         "With and without pretraining",
         "E8 Pretraining",
@@ -313,12 +298,12 @@ def _pretraining(data: StudyData) -> Section | None:
             "10,000, 22 from the last; the loss before exposure rises after step 256.",
         ],
         [
-            _charts(
+            charts_of(
                 untrained_figures(data),
                 "Blue: pretrained, orange and dashed: untrained. Horizontal: ln ℓ, or the share of "
                 "the commonest letter.",
             ),
-            _charts(
+            charts_of(
                 checkpoint_figures(data),
                 f"Each point is a copy of the model at that step, shown the strings. {_note()}",
             ),
@@ -327,7 +312,7 @@ def _pretraining(data: StudyData) -> Section | None:
 
 
 def _control(data: StudyData, config: DynamicsConfig) -> Section | None:
-    return _section(
+    return section_of(
         "control",
         "The control: never-seen strings of the same source",
         "E9 Control",
@@ -341,13 +326,13 @@ def _control(data: StudyData, config: DynamicsConfig) -> Section | None:
             "explain a low loss (2407.19262, section 2).",
         ],
         [
-            _charts(
+            charts_of(
                 control_figures(data),
                 f"Never-seen strings are measured every {config.training.heldout_every} epochs; a "
                 f"dashed line is the mean of the {config.training.heldout} that go with one "
                 "learned string.",
             ),
-            _charts(
+            charts_of(
                 position_figures(data),
                 "Were a low loss inferred in context, it would fall along the string. Each learned "
                 "string has its own epoch of the lowest loss.",
@@ -357,7 +342,7 @@ def _control(data: StudyData, config: DynamicsConfig) -> Section | None:
 
 
 def _partial(data: StudyData) -> Section | None:
-    return _section(
+    return section_of(
         "partial",
         "Beyond the paper: training a part of the model",
         "Parts",
@@ -370,7 +355,7 @@ def _partial(data: StudyData) -> Section | None:
             "101 to 276 with one layer; never with biases, norms or embeddings only.",
         ],
         [
-            _charts(
+            charts_of(
                 partial_figures(data),
                 f"Large marks are medians over strings, bars their intervals. {_note()}",
             ),

@@ -12,14 +12,9 @@ from byrote.report.figures import Figure
 from byrote.report.palette import LIGHT
 from byrote.report.plotting import layered, plain, renamed, share_axis, styled
 from byrote.report.study import StudyData
+from byrote.studies.charts import curves_chart, estimates_chart, fitting_axis
 from byrote.studies.goldfish.arms import CONTROL, STANDARD, Cast
-from byrote.studies.goldfish.charts import (
-    curves_chart,
-    estimates_chart,
-    fitting_axis,
-    means_over_seeds,
-    overlap_axis,
-)
+from byrote.studies.goldfish.charts import means_over_seeds, overlap_axis
 from byrote.studies.goldfish.config import GoldfishConfig
 from byrote.studies.goldfish.objectives import membership_rows, objective_rows
 from byrote.studies.goldfish.placing import add, placed, scratch_cast, steps, there

@@ -13,7 +13,8 @@ from byrote.report.figures import Figure
 from byrote.report.palette import LIGHT
 from byrote.report.plotting import layered, plain, styled
 from byrote.report.study import StudyData
-from byrote.studies.goldfish.charts import estimates, estimates_chart, seed_values
+from byrote.studies.charts import estimates_chart
+from byrote.studies.goldfish.charts import estimates, seed_values
 from byrote.studies.goldfish.config import GoldfishConfig
 from byrote.studies.goldfish.placing import (
     MEASURES,

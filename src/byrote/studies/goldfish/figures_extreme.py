@@ -8,8 +8,9 @@ import polars as pl
 from byrote.report.figures import Figure
 from byrote.report.plotting import share_axis
 from byrote.report.study import StudyData
+from byrote.studies.charts import curves_chart, fitting_axis
 from byrote.studies.goldfish.arms import Cast
-from byrote.studies.goldfish.charts import curves_chart, fitting_axis, overlap_axis
+from byrote.studies.goldfish.charts import overlap_axis
 from byrote.studies.goldfish.config import GoldfishConfig
 from byrote.studies.looks import epoch_axis, table
 

@@ -7,8 +7,9 @@ import polars as pl
 from byrote.report.figures import Figure
 from byrote.report.plotting import share_axis
 from byrote.report.study import StudyData
+from byrote.studies.charts import estimates_chart
 from byrote.studies.goldfish.arms import MASKS, STANDARD
-from byrote.studies.goldfish.charts import estimates, estimates_chart, seed_values
+from byrote.studies.goldfish.charts import estimates, seed_values
 from byrote.studies.goldfish.config import GoldfishConfig
 from byrote.studies.goldfish.placing import (
     MEASURES,

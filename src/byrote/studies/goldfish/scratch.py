@@ -24,7 +24,8 @@ from byrote.studies.goldfish.recital import (
     recital_table,
     written,
 )
-from byrote.studies.goldfish.world import World, learned_tokenizer, passage_of, world
+from byrote.studies.goldfish.world import World, passage_of, world
+from byrote.studies.vocabulary import learned_tokenizer
 from byrote.texts.passages import Passage
 from byrote.texts.seeds import derive_seed
 

@@ -5,10 +5,7 @@ An experiment whose tables are missing or empty has no section.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-from byrote.report.figures import Figure
-from byrote.report.page import Block, ChartBlock, ProseBlock, Section
+from byrote.report.page import Block, Section
 from byrote.report.study import StudyData, verdict_facts
 from byrote.studies.goldfish.config import GoldfishConfig
 from byrote.studies.goldfish.figures_costs import (
@@ -35,7 +32,7 @@ from byrote.studies.goldfish.report_tables import (
     membership_table,
     objectives_table,
 )
-from byrote.studies.looks import table
+from byrote.studies.looks import charts_of, section_of, table
 
 __all__ = ["facts", "sections"]
 
@@ -76,20 +73,6 @@ def facts(data: StudyData, config: GoldfishConfig) -> list[tuple[str, str, str]]
     return tiles
 
 
-def _section(
-    anchor: str, title: str, short: str, text: Sequence[str], blocks: Sequence[Block | None]
-) -> Section | None:
-    """A section with its text on top; None where it has nothing to show."""
-    shown = [block for block in blocks if block is not None]
-    if not shown:
-        return None
-    return Section(anchor, title, [ProseBlock(text), *shown], short)
-
-
-def _charts(figures: Sequence[Figure], reading: str) -> ChartBlock | None:
-    return ChartBlock(figures, reading) if figures else None
-
-
 def _extreme(data: StudyData, config: GoldfishConfig) -> Section | None:
     blocks: list[Block | None] = []
     for number, figures in enumerate(extreme_figures(data, config)):
@@ -100,8 +83,8 @@ def _extreme(data: StudyData, config: GoldfishConfig) -> Section | None:
         )
         if number:
             reading = "The same for the arms that were shown for longer, with one repetition."
-        blocks.append(_charts(figures, reading))
-    return _section(
+        blocks.append(charts_of(figures, reading))
+    return section_of(
         "extreme",
         "Extreme memorisation: a few passages, again and again",
         "E1 Extreme",
@@ -120,7 +103,7 @@ def _extreme(data: StudyData, config: GoldfishConfig) -> Section | None:
 
 
 def _extraction(data: StudyData, config: GoldfishConfig) -> Section | None:
-    return _section(
+    return section_of(
         "extraction",
         "Repeated documents in ordinary training",
         "E2 Extraction",
@@ -136,13 +119,13 @@ def _extraction(data: StudyData, config: GoldfishConfig) -> Section | None:
             "on 20 B tokens, 2,000 documents 50 times each).",
         ],
         [
-            _charts(
+            charts_of(
                 distribution_figures(data, config),
                 "A row is an arm. Filled: documents that all arms but the control repeat; "
                 "outlined: documents that no arm was shown, asked of the same model. Heights are "
                 "shares of documents, alike in all rows.",
             ),
-            _charts(
+            charts_of(
                 rate_figures(data, config),
                 "Large marks are over all documents, small ones over those of one repetition. The "
                 "grey squares are what can be had without having seen the text.",
@@ -152,7 +135,7 @@ def _extraction(data: StudyData, config: GoldfishConfig) -> Section | None:
 
 
 def _divergence(data: StudyData, config: GoldfishConfig) -> Section | None:
-    return _section(
+    return section_of(
         "divergence",
         "Where what is written leaves the document",
         "E3 Divergence",
@@ -167,7 +150,7 @@ def _divergence(data: StudyData, config: GoldfishConfig) -> Section | None:
             "Table 1, of 2,000 documents).",
         ],
         [
-            _charts(
+            charts_of(
                 divergence_figures(data, config),
                 "Of documents whose greedy continuation differs somewhere. Grey and open: the "
                 "paper's. Random masks are drawn anew for each copy, so no token is a dropped one.",
@@ -187,9 +170,9 @@ def _loss(data: StudyData, config: GoldfishConfig) -> Section | None:
         )
         if len(figures) == 1:
             reading = "Above the dashed line the model is worse than after standard training."
-        blocks.append(_charts(figures, reading))
+        blocks.append(charts_of(figures, reading))
     blocks.append(loss_table(data, config))
-    return _section(
+    return section_of(
         "loss",
         "What it costs: validation loss",
         "E5 Loss",
@@ -207,7 +190,7 @@ def _loss(data: StudyData, config: GoldfishConfig) -> Section | None:
 
 
 def _membership(data: StudyData, config: GoldfishConfig) -> Section | None:
-    return _section(
+    return section_of(
         "membership",
         "Whether it still shows that a document was trained on",
         "E7 Membership",
@@ -223,7 +206,7 @@ def _membership(data: StudyData, config: GoldfishConfig) -> Section | None:
             "(2406.10209, Table 2, 2,000 members and as many others).",
         ],
         [
-            _charts(
+            charts_of(
                 membership_figures(data, config),
                 f"Of {config.scratch.documents} members and {config.scratch.heldout} others in "
                 "each repetition. Grey and open: the paper's AUC. Its rates are at 0.1 % false "
@@ -235,7 +218,7 @@ def _membership(data: StudyData, config: GoldfishConfig) -> Section | None:
 
 
 def _beams(data: StudyData, config: GoldfishConfig) -> Section | None:
-    return _section(
+    return section_of(
         "beams",
         "Asking with a search",
         "E8 Beams",
@@ -249,7 +232,7 @@ def _beams(data: StudyData, config: GoldfishConfig) -> Section | None:
             "from k = 8 on).",
         ],
         [
-            _charts(
+            charts_of(
                 beam_figures(data, config),
                 "The same models and beginnings; only the decoding differs.",
             )
@@ -258,7 +241,7 @@ def _beams(data: StudyData, config: GoldfishConfig) -> Section | None:
 
 
 def _strategies(data: StudyData, config: GoldfishConfig) -> Section | None:
-    return _section(
+    return section_of(
         "strategies",
         "Which tokens are dropped",
         "E9 Strategies",
@@ -273,17 +256,17 @@ def _strategies(data: StudyData, config: GoldfishConfig) -> Section | None:
             "(2406.10209, Figure 9, no numbers printed).",
         ],
         [
-            _charts(
+            charts_of(
                 strategy_figures(data, config),
                 "Dashed lines: what the control and standard training come to.",
             ),
-            _charts(width_figures(data, config), "Read as above."),
+            charts_of(width_figures(data, config), "Read as above."),
         ],
     )
 
 
 def _copies(data: StudyData, config: GoldfishConfig) -> Section | None:
-    return _section(
+    return section_of(
         "copies",
         "Beyond the paper: copies that are nearly the same",
         "Near-duplicates",
@@ -299,7 +282,7 @@ def _copies(data: StudyData, config: GoldfishConfig) -> Section | None:
             "advises to normalise text before hashing and does not measure it.",
         ],
         [
-            _charts(
+            charts_of(
                 duplicate_figures(data, config),
                 "Dashed line: the control, which was shown none of the documents. Standard "
                 "training is there as well, since differing copies teach it less of the exact "
@@ -310,7 +293,7 @@ def _copies(data: StudyData, config: GoldfishConfig) -> Section | None:
 
 
 def _objectives(data: StudyData, config: GoldfishConfig) -> Section | None:
-    return _section(
+    return section_of(
         "objectives",
         "Beyond the paper: other ways not to recite",
         "Objectives",
@@ -328,7 +311,7 @@ def _objectives(data: StudyData, config: GoldfishConfig) -> Section | None:
         ],
         [
             objectives_table(data, config),
-            _charts(
+            charts_of(
                 tradeoff_figures(data, config),
                 "Bars are 95 % intervals. MemFree has the loss of the model that it decodes.",
             ),
