@@ -114,6 +114,61 @@ def test_zeroing_equals_zero_columns_of_the_weight(loaded, ids):
     assert not torch.allclose(zeroed, logits(loaded.model, ids), atol=1e-5)
 
 
+@pytest.mark.parametrize("spare", [1, 3])
+def test_spared_positions_are_left_alone(loaded, ids, spare):
+    mask = uneven_mask(loaded.neurons, len(ids))
+    with (
+        loaded.neurons.read(loaded.model) as before,
+        loaded.neurons.scale(loaded.model, mask, spare=spare),
+        loaded.neurons.read(loaded.model) as after,
+    ):
+        logits(loaded.model, ids)
+    for layer, factors in enumerate(mask):
+        assert torch.equal(after[layer][:, :spare], before[layer][:, :spare])
+        expected = before[layer][:, spare:] * factors[:, None]
+        assert torch.equal(after[layer][:, spare:], expected)
+
+
+def test_what_precedes_a_scaled_position_is_as_without_the_mask(loaded, ids):
+    with loaded.neurons.scale(loaded.model, uneven_mask(loaded.neurons), spare=4):
+        masked = logits(loaded.model, ids)
+    plain = logits(loaded.model, ids)
+    torch.testing.assert_close(masked[:, :4], plain[:, :4], rtol=1e-5, atol=1e-6)
+    assert not torch.allclose(masked[:, 4:], plain[:, 4:], atol=1e-5)
+
+
+def test_zeroing_may_spare_positions(random_model, ids):
+    loaded = random_model("llama")
+    chosen = {1: [0, 5, 7]}
+    mask = torch.ones(2, loaded.neurons.width)
+    mask[1, chosen[1]] = 0
+    with loaded.neurons.zero(loaded.model, chosen, spare=2):
+        zeroed = logits(loaded.model, ids)
+    with loaded.neurons.scale(loaded.model, mask, spare=2):
+        assert torch.equal(zeroed, logits(loaded.model, ids))
+    with loaded.neurons.zero(loaded.model, chosen):
+        assert not torch.equal(zeroed, logits(loaded.model, ids))
+
+
+@pytest.mark.parametrize("spare", [7, 20])
+def test_sparing_every_position_changes_nothing(random_model, ids, spare):
+    loaded = random_model("gpt2")
+    with loaded.neurons.scale(loaded.model, uneven_mask(loaded.neurons), spare=spare):
+        masked = logits(loaded.model, ids)
+    assert torch.equal(masked, logits(loaded.model, ids))
+
+
+@pytest.mark.parametrize("spare", [-1, 1.5, True])
+def test_what_is_no_number_of_positions_is_refused(random_model, spare):
+    loaded = random_model("gpt2")
+    mask = torch.ones(2, loaded.neurons.width)
+    with (
+        pytest.raises(InputError, match=rf"spare={spare}"),
+        loaded.neurons.scale(loaded.model, mask, spare=spare),
+    ):
+        pass
+
+
 def test_a_mask_per_example_equals_one_by_one(loaded, ids):
     mask = uneven_mask(loaded.neurons, len(ids))
     with loaded.neurons.scale(loaded.model, mask):
