@@ -8,13 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 from byrote.errors import InputError
-from byrote.exposure.partial import select
-from byrote.models.outline import Outline, outline
 from byrote.studies.dynamics.checkpoints import byte_letters, check_bytes
 from byrote.studies.dynamics.config import DynamicsConfig, ModelConfig
 from byrote.studies.dynamics.plan import Need, needs, plan
@@ -25,11 +21,9 @@ from byrote.studies.dynamics.setup import (
     make_source,
     other_alphabet,
 )
+from byrote.studies.shapes import Shape, shape_of
 
 __all__ = ["fit"]
-
-# Bytes: a weight in float32; its gradient and two moments; a logit, its gradient, its softmax.
-_WEIGHT, _LEARNING, _LOGIT = 4, 12, 12
 
 
 def fit(config: DynamicsConfig) -> dict[str, float]:
@@ -47,11 +41,11 @@ def fit(config: DynamicsConfig) -> dict[str, float]:
             its tokenizer; the message names experiment and model.
         ByroteError: A model could not be converted.
     """
-    known: dict[str, _Shape] = {}
+    known: dict[str, Shape] = {}
 
-    def shape(source: str) -> _Shape:
+    def shape(source: str) -> Shape:
         if source not in known:
-            known[source] = _Shape(source, outline(source))
+            known[source] = shape_of(source)
         return known[source]
 
     for experiment, need in dict.fromkeys(needs(config)):
@@ -74,63 +68,6 @@ def fit(config: DynamicsConfig) -> dict[str, float]:
     return _memory(config, known)
 
 
-@dataclass(frozen=True)
-class _Shape:
-    """A model without weights.
-
-    Attributes:
-        source: Where it comes from.
-        outline: Its tokenizer and its configuration.
-    """
-
-    source: str
-    outline: Outline
-
-    @cached_property
-    def skeleton(self) -> Any:
-        return self.outline.skeleton()
-
-    @cached_property
-    def parameters(self) -> int:
-        """How many numbers its weights are; 0 where that cannot be told."""
-        return 0 if self.skeleton is None else sum(p.numel() for p in self.skeleton.parameters())
-
-    def trained(self, part: str) -> int:
-        """How many of them learn, at least.
-
-        Raises:
-            InputError: The model has no such part.
-        """
-        if part not in self._trained:
-            self._trained[part] = self._count_trained(part)
-        return self._trained[part]
-
-    @cached_property
-    def _trained(self) -> dict[str, int]:
-        return {}
-
-    def _count_trained(self, part: str) -> int:
-        if self.skeleton is None:
-            return 0
-        name, _, index = part.partition(":")
-        if name in ("mlp", "attention"):
-            # What is which shows in a forward pass, for which there are no numbers.
-            if index:
-                select(self.skeleton, f"layer:{index}")
-            return 0
-        return select(self.skeleton, part).parameters
-
-    def check_length(self, n: int, bos: bool, what: str) -> None:
-        """See that so many tokens, and a BOS in front, fit in the context."""
-        longest, most = n + bos, self.outline.max_len
-        if most is not None and longest > most:
-            begins = " (BOS included)" if bos else ""
-            raise InputError(
-                f"{what} of {longest} tokens{begins} are longer than the context of {self.source}, "
-                f"{most} tokens; shorten them, or take a model with a longer context"
-            )
-
-
 @contextmanager
 def _said_of(experiment: str, model: str) -> Iterator[None]:
     try:
@@ -139,7 +76,7 @@ def _said_of(experiment: str, model: str) -> Iterator[None]:
         raise InputError(f"{experiment}: {model}: {error}") from error
 
 
-def _alphabet(config: DynamicsConfig, letters: int, shape: _Shape) -> Any:
+def _alphabet(config: DynamicsConfig, letters: int, shape: Shape) -> Any:
     found = make_alphabet(shape.outline, letters, config.alphabet, config.seed)
     size = shape.outline.vocab_size
     if size is not None and max(found.ids) >= size:
@@ -151,7 +88,7 @@ def _alphabet(config: DynamicsConfig, letters: int, shape: _Shape) -> Any:
     return found
 
 
-def _check_need(config: DynamicsConfig, need: Need, model: ModelConfig, shape: _Shape) -> None:
+def _check_need(config: DynamicsConfig, need: Need, model: ModelConfig, shape: Shape) -> None:
     bos = bos_of(shape.outline, model.bos, model.source)
     alphabet = _alphabet(config, need.letters, shape)
     make_source(alphabet, need.distribution, need.level, config.seed)
@@ -159,7 +96,7 @@ def _check_need(config: DynamicsConfig, need: Need, model: ModelConfig, shape: _
     shape.trained(need.part)
 
 
-def _check_sequential(config: DynamicsConfig, model: ModelConfig, shape: _Shape) -> None:
+def _check_sequential(config: DynamicsConfig, model: ModelConfig, shape: Shape) -> None:
     sequential = config.sequential
     bos = bos_of(shape.outline, model.bos, model.source) is not None
     _alphabet(config, sequential.letters, shape)
@@ -168,7 +105,7 @@ def _check_sequential(config: DynamicsConfig, model: ModelConfig, shape: _Shape)
         shape.check_length(sequential.text_tokens, bos, "windows of text")
 
 
-def _check_bytes(config: DynamicsConfig, shape: _Shape) -> None:
+def _check_bytes(config: DynamicsConfig, shape: Shape) -> None:
     checkpoints = config.checkpoints
     size = shape.outline.vocab_size
     if size is not None:
@@ -178,7 +115,7 @@ def _check_bytes(config: DynamicsConfig, shape: _Shape) -> None:
     shape.check_length(checkpoints.context, True, "sequences of pretraining")
 
 
-def _memory(config: DynamicsConfig, known: dict[str, _Shape]) -> dict[str, float]:
+def _memory(config: DynamicsConfig, known: dict[str, Shape]) -> dict[str, float]:
     found: dict[str, float] = {}
     for cell in cells_of(config):
         params = cell.params
@@ -186,18 +123,11 @@ def _memory(config: DynamicsConfig, known: dict[str, _Shape]) -> dict[str, float
             wanted = params["checkpoints"]
             shape = known[wanted["source"]]
             # The weights of every checkpoint are kept until the strings have been learned.
-            states = len(wanted["steps"]) * _WEIGHT * shape.parameters
+            states = len(wanted["steps"]) * shape.weight_bytes
             tokens = max(wanted["batch"] * wanted["context"], wanted["n"])
-            found[cell.id] = states + _bytes(shape, "all", tokens)
+            found[cell.id] = states + shape.training_bytes("all", tokens)
         else:
             shape = known[params["model"]["source"]]
             tokens = params["n"] if "n" in params else params["sequential"]["n"]
-            found[cell.id] = _bytes(shape, params.get("part", "all"), tokens)
+            found[cell.id] = shape.training_bytes(params.get("part", "all"), tokens)
     return {cell: size for cell, size in found.items() if size > 0}
-
-
-def _bytes(shape: _Shape, part: str, tokens: int) -> float:
-    if not shape.parameters:
-        return 0.0
-    logits = _LOGIT * tokens * (shape.outline.vocab_size or 0)
-    return float(_WEIGHT * shape.parameters + _LEARNING * shape.trained(part) + logits)

@@ -5,6 +5,7 @@ from byrote.studies.goldfish.analysis import analyse
 from byrote.studies.goldfish.checks import check
 from byrote.studies.goldfish.claims import CLAIMS
 from byrote.studies.goldfish.config import GoldfishConfig
+from byrote.studies.goldfish.fitting import fit
 from byrote.studies.goldfish.notes import notes
 from byrote.studies.goldfish.plan import cells
 from byrote.studies.goldfish.presets import PRESETS
@@ -22,6 +23,7 @@ STUDY = Study(
     config_type=GoldfishConfig,
     presets=PRESETS,
     check=check,
+    fit=fit,
     cells=cells,
     analyse=analyse,
     claims=CLAIMS,
