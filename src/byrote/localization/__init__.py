@@ -5,8 +5,11 @@ from typing import TYPE_CHECKING
 from byrote._lazy import lazy
 
 if TYPE_CHECKING:
+    from byrote.localization.activations import ActivationSize
+    from byrote.localization.attribution import Attribution
     from byrote.localization.balanced_subnet import BalancedSubnet, RemovedWeights
     from byrote.localization.base import Localizer
+    from byrote.localization.contrast import CONTRASTS, Background, Contrast, contrasted
     from byrote.localization.definitions import make_definitions, read_ecbd, sentence_passages
     from byrote.localization.deletion import (
         Deletion,
@@ -23,6 +26,7 @@ if TYPE_CHECKING:
     )
     from byrote.localization.erasing import DEFAULT_ERASER, Erasure, erase
     from byrote.localization.erasure_bench import Limits
+    from byrote.localization.hard_concrete import HardConcrete
     from byrote.localization.inj import (
         MULTIPLES,
         InjectionBenchmark,
@@ -35,6 +39,8 @@ if TYPE_CHECKING:
     )
     from byrote.localization.injected import Injected
     from byrote.localization.injection import PUBLISHED_RATES, Injection, choose_neurons
+    from byrote.localization.integrated_attribution import IntegratedAttribution
+    from byrote.localization.knowledge_neurons import KnowledgeNeurons
     from byrote.localization.locating import Location, locate
     from byrote.localization.location_run import (
         LocateConfig,
@@ -50,8 +56,13 @@ if TYPE_CHECKING:
         spread_selection,
     )
     from byrote.localization.paired import paired_tests
+    from byrote.localization.pruning import Pruned, Pruning
+    from byrote.localization.published import PUBLISHED, published
+    from byrote.localization.random_scores import RandomScores
+    from byrote.localization.references import general_references, negatives
     from byrote.localization.registry import LOCALIZERS, find_localizer
     from byrote.localization.selection import SCOPES, Selection, jaccard, select
+    from byrote.localization.slimming import Slimming
     from byrote.localization.specific import (
         pooled_specificity,
         specificity,
@@ -62,37 +73,52 @@ if TYPE_CHECKING:
 
 __getattr__, __dir__ = lazy(__name__)
 __all__ = [
+    "CONTRASTS",
     "DEFAULT_ERASER",
     "LOCALIZERS",
     "MULTIPLES",
+    "PUBLISHED",
     "PUBLISHED_RATES",
     "SCOPES",
+    "ActivationSize",
+    "Attribution",
+    "Background",
     "BalancedSubnet",
+    "Contrast",
     "Deletion",
     "DeletionBench",
     "Erasure",
     "Gauge",
+    "HardConcrete",
     "Injected",
     "Injection",
     "InjectionBenchmark",
+    "IntegratedAttribution",
+    "KnowledgeNeurons",
     "Limits",
     "Localizer",
     "LocateConfig",
     "Location",
     "Memorised",
+    "Pruned",
+    "Pruning",
+    "RandomScores",
     "RemovedWeights",
     "Selection",
+    "Slimming",
     "Surroundings",
     "ablated",
     "ceiling",
     "changes",
     "choose_neurons",
     "collect_memorised",
+    "contrasted",
     "delete_and_measure",
     "erase",
     "expected_ceiling",
     "find_localizer",
     "find_surroundings",
+    "general_references",
     "general_rows",
     "jaccard",
     "layer_counts",
@@ -100,11 +126,13 @@ __all__ = [
     "make_definitions",
     "mean_recall",
     "measure_recital",
+    "negatives",
     "one_layer_selection",
     "overlaps",
     "paired_tests",
     "perplexities",
     "pooled_specificity",
+    "published",
     "random_recall",
     "read_ecbd",
     "read_location",
