@@ -244,7 +244,10 @@ def _adder(part: _Part, sizes: dict[int, int]) -> Callable[..., Tensor]:
     def hook(_: nn.Module, args: tuple[Any, ...], output: Tensor) -> Tensor:
         values, delta = args[0], part.delta.to(output.dtype)
         if rows == 1:
-            return output + values.index_select(-1, part.columns[0]) @ delta[0]
+            picked = values.index_select(-1, part.columns[0])
+            if part.real is not None:  # of a row that others have left alone
+                picked = picked * part.real[0].to(picked.dtype)
+            return output + picked @ delta[0]
         if sizes[part.site.layer] != rows:
             raise InputError(
                 f"{rows} examples are applied, one for each row of a batch, but the model runs on "

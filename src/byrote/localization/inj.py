@@ -309,7 +309,7 @@ def _taken(layers: int, width: int, k: float, scope: str) -> int:
     """How many neurons `select` takes of a layer, or of the model."""
     one_of("injection benchmark", "scope", scope, SCOPES)
     size = width if scope == "layer" else layers * width
-    taken = round(size * k)
+    taken = round(size * k * (1 + 1e-12))  # as `select` rounds
     if not 1 <= taken <= size:
         raise InputError(
             f"INJ: k={k:g} selects {taken} of {size:,} neurons; it must select at least one "
