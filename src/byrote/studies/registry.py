@@ -16,6 +16,7 @@ __all__ = ["STUDIES", "get_study"]
 STUDIES: dict[str, str] = {
     "dynamics": "byrote.studies.dynamics:STUDY",
     "goldfish": "byrote.studies.goldfish:STUDY",
+    "localization": "byrote.studies.localization:STUDY",
 }
 """Name of a study -> `module:object` of its `Study`, imported when it is asked for."""
 
