@@ -57,7 +57,7 @@ if TYPE_CHECKING:
     )
     from byrote.localization.paired import paired_tests
     from byrote.localization.pruning import Pruned, Pruning
-    from byrote.localization.published import PUBLISHED, published
+    from byrote.localization.published_options import PUBLISHED, published
     from byrote.localization.random_scores import RandomScores
     from byrote.localization.references import general_references, negatives
     from byrote.localization.registry import LOCALIZERS, find_localizer

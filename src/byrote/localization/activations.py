@@ -112,13 +112,12 @@ def _site_norms(module: Any, site: NeuronSite) -> Tensor:
         return module.down_proj.float().norm(dim=across).reshape(-1).cpu()
     weight = getattr(module, "weight", None)
     across = 1 if isinstance(module, Conv1D) else 0
-    fits = (
-        isinstance(weight, Tensor)
-        and weight.is_floating_point()
-        and weight.ndim == 2
-        and weight.shape[1 - across] == site.width
-    )
-    if not fits:
+    if (
+        not isinstance(weight, Tensor)
+        or not weight.is_floating_point()
+        or weight.ndim != 2
+        or weight.shape[1 - across] != site.width
+    ):
         raise InputError(
             f"The weights of {site.module} ({type(module).__name__}) cannot be read as a matrix, "
             "so activations cannot be weighed by them: load the model without quantization."

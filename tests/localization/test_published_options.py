@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from byrote.errors import InputError
-from byrote.localization.published import PUBLISHED, published
+from byrote.localization.published_options import PUBLISHED, published
 from byrote.localization.registry import find_localizer
 
 
