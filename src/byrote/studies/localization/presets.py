@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from byrote.localization.published import PUBLISHED
+from byrote.localization.published_options import PUBLISHED
 from byrote.studies.localization.config import (
     DeletionConfig,
     Group,
