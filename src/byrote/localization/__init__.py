@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from byrote.localization.injected import Injected
     from byrote.localization.injection import PUBLISHED_RATES, Injection, choose_neurons
     from byrote.localization.integrated_attribution import IntegratedAttribution
+    from byrote.localization.integrated_gradients import IntegratedGradients
     from byrote.localization.knowledge_neurons import KnowledgeNeurons
     from byrote.localization.locating import Location, locate
     from byrote.localization.location_run import (
@@ -61,6 +62,7 @@ if TYPE_CHECKING:
     from byrote.localization.random_scores import RandomScores
     from byrote.localization.references import general_references, negatives
     from byrote.localization.registry import LOCALIZERS, find_localizer
+    from byrote.localization.screened import ScreenedZeroOut, agreement
     from byrote.localization.selection import SCOPES, Selection, jaccard, select
     from byrote.localization.slimming import Slimming
     from byrote.localization.specific import (
@@ -69,6 +71,7 @@ if TYPE_CHECKING:
         specificity_curve,
     )
     from byrote.localization.surroundings import Surroundings, find_surroundings, general_rows
+    from byrote.localization.zero_out import Zeroing, ZeroOut
     from byrote.localization.zeroing import zeroed
 
 __getattr__, __dir__ = lazy(__name__)
@@ -94,6 +97,7 @@ __all__ = [
     "Injection",
     "InjectionBenchmark",
     "IntegratedAttribution",
+    "IntegratedGradients",
     "KnowledgeNeurons",
     "Limits",
     "Localizer",
@@ -104,10 +108,14 @@ __all__ = [
     "Pruning",
     "RandomScores",
     "RemovedWeights",
+    "ScreenedZeroOut",
     "Selection",
     "Slimming",
     "Surroundings",
+    "ZeroOut",
+    "Zeroing",
     "ablated",
+    "agreement",
     "ceiling",
     "changes",
     "choose_neurons",
