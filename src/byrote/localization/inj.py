@@ -250,6 +250,7 @@ def _recalls(
     scopes: Sequence[str],
 ) -> Iterator[dict[str, Any]]:
     gold = injected.neurons[example]
+    layers, width = gold.shape
     for scope in scopes:
         for multiple in multiples:
             k = multiple * injection.fraction
@@ -263,7 +264,7 @@ def _recalls(
                 "k": k,
                 "recall": _share(chosen, gold),
                 "ceiling": ceiling(gold, k, scope),
-                "random": random_recall(*gold.shape, k, scope),
+                "random": random_recall(layers, width, k, scope),
                 "neurons": len(chosen),
                 "tied": chosen.tied,
                 "recited": bool(injected.recited[example]),
