@@ -89,7 +89,7 @@ def erase(
     common.start()
     from byrote.localization.asking import asked_passages, check_asked
     from byrote.localization.erased_folder import check_new
-    from byrote.localization.erasing import DEFAULT_ERASER
+    from byrote.localization.erasing import DEFAULT_ERASER, FRACTIONS, check_erasable
     from byrote.localization.erasing import erase as erase_passages
     from byrote.localization.erasure_bench import Limits
     from byrote.localization.registry import find_localizer
@@ -118,6 +118,14 @@ def erase(
         limit=limit,
         seed=seed,
         force=force,
+    )
+    check_erasable(
+        loaded,
+        passages,
+        FRACTIONS if fraction is None else (fraction,),
+        scope=scope,
+        skip_layers=skip_layers,
+        recited=0.0 if force else recited,
     )
     around = find_surroundings(
         loaded,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import chain
 from typing import Any
 
@@ -137,4 +138,4 @@ def _whole_text(
         max_len=loaded.max_len,
         lead=len(loaded.lead),
     )
-    return passage
+    return replace(passage, id=name)

@@ -22,6 +22,7 @@ from torch import Tensor
 from byrote._options import between, one_of
 from byrote.errors import ByroteError, InputError
 from byrote.localization.base import Localizer, Told, _unheard
+from byrote.localization.effects import Gauge
 from byrote.localization.erasure_bench import STEPS, ErasureBench, Limits, check_recited
 from byrote.localization.registry import find_localizer
 from byrote.localization.selection import SCOPES, Selection, select
@@ -35,6 +36,7 @@ __all__ = [
     "FRACTIONS",
     "Erasure",
     "Limits",
+    "check_erasable",
     "erase",
     "named_localizer",
     "united",
@@ -156,7 +158,8 @@ def erase(
     kept = [passage for passage in retain if passage.id not in own]
     method = named_localizer(localizer, kept if references is None else references, passages)
     method.check(loaded)
-    tried = _tried(loaded, (fraction,) if fraction is not None else fractions, scope, skip_layers)
+    shares = (fraction,) if fraction is not None else fractions
+    tried = check_erasable(loaded, passages, shares, scope=scope, skip_layers=skip_layers)
     bench = ErasureBench(loaded, list(passages), kept, list(text))
     if not force:
         check_recited(loaded, bench.before.head(len(passages)), limits.recited)
@@ -246,25 +249,48 @@ def named_localizer(
     return find_localizer(localizer, references=others)
 
 
-def _tried(
-    loaded: LoadedModel, fractions: Sequence[float], scope: str, skip_layers: Collection[int]
+def check_erasable(
+    loaded: LoadedModel,
+    passages: Sequence[Passage],
+    fractions: Sequence[float],
+    *,
+    scope: str = "layer",
+    skip_layers: Collection[int] = (0,),
+    recited: float = 0.0,
 ) -> list[float]:
-    """The fractions that select a neuron, smallest first; all where none does, to be refused."""
+    """See that neurons can be selected and that passages are recited, before anything is scored.
+
+    Args:
+        loaded: The model.
+        passages: What is to be located or erased.
+        fractions: Shares of neurons.
+        scope: As for `select`.
+        skip_layers: As for `select`.
+        recited: As for `Limits`; 0 asks for nothing.
+
+    Returns:
+        The fractions that select a neuron, smallest first.
+
+    Raises:
+        InputError: None does, a layer is out of range, or a passage is not recited.
+    """
     for fraction in fractions:
         between(_OWNER, "fraction", fraction, 0.0, 1.0)
     if not fractions:
         raise InputError("The erasure: there is no fraction to try; give at least one.")
     nothing = torch.zeros(loaded.neurons.layers, loaded.neurons.width)
-    ordered = sorted(set(fractions))
+    ordered, refusal = sorted(set(fractions)), None
     for start, fraction in enumerate(ordered):
         try:
             select(nothing, fraction, scope=scope, skip_layers=skip_layers)
-        except InputError:
-            if start == len(ordered) - 1:
-                raise
+        except InputError as error:
+            refusal = error
             continue
+        if recited > 0.0:
+            check_recited(loaded, Gauge(loaded).recital(passages), recited)
         return ordered[start:]
-    return ordered
+    assert refusal is not None
+    raise refusal
 
 
 def _too_dear(bench: ErasureBench, step: dict[str, Any], limits: Limits) -> str:

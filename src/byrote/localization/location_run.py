@@ -14,7 +14,7 @@ import polars as pl
 from byrote._options import between, one_of, whole
 from byrote.errors import InputError
 from byrote.localization.asking import asked_passages, check_asked
-from byrote.localization.erasing import DEFAULT_ERASER
+from byrote.localization.erasing import DEFAULT_ERASER, check_erasable
 from byrote.localization.locating import Location, locate
 from byrote.localization.registry import find_localizer
 from byrote.localization.selection import SCOPES
@@ -154,6 +154,15 @@ def _located(loaded: LoadedModel, config: LocateConfig) -> tuple[Location, pl.Da
         seed=config.seed,
         force=config.force,
     )
+    skipped = _within(config.skip_layers, loaded)
+    check_erasable(
+        loaded,
+        passages,
+        (config.fraction,),
+        scope="model",
+        skip_layers=skipped,
+        recited=0.0 if config.force else config.recited,
+    )
     around = find_surroundings(
         loaded, passages, known=config.references, general=(), seed=config.seed
     )
@@ -166,7 +175,7 @@ def _located(loaded: LoadedModel, config: LocateConfig) -> tuple[Location, pl.Da
             others=around.retain,
             fraction=config.fraction,
             scope=config.scope,
-            skip_layers=_within(config.skip_layers, loaded),
+            skip_layers=skipped,
             top=config.top,
             seed=config.seed,
             recited=0.0 if config.force else config.recited,
