@@ -96,6 +96,16 @@ def test_the_batch_size_does_not_matter(batch_size):
     torch.testing.assert_close(scores, expected, rtol=1e-3, atol=1e-6)
 
 
+def test_batches_that_run_side_by_side_give_the_same(monkeypatch):
+    loaded, passage = naive.lively("llama"), naive.passage()
+    expected = IntegratedGradients(3).score(loaded, [passage])
+    monkeypatch.setattr("byrote.localization.integrated_gradients.lanes_for", lambda _: 3)
+    heard = []
+    scores = IntegratedGradients(3).score(loaded, [passage], heard.append)
+    torch.testing.assert_close(scores, expected, rtol=1e-4, atol=3e-6)
+    assert heard == sorted(heard)
+
+
 def test_other_passages_do_not_matter():
     loaded = naive.lively("gpt2")
     passages = [

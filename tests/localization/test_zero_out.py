@@ -69,6 +69,16 @@ def test_the_batch_size_does_not_matter(batch_size):
     torch.testing.assert_close(scores, expected, rtol=1e-4, atol=ATOL)
 
 
+def test_batches_that_run_side_by_side_give_the_same(monkeypatch):
+    loaded, passage = naive.lively("llama"), naive.passage()
+    expected = ZeroOut().score(loaded, [passage])
+    monkeypatch.setattr("byrote.localization.zero_out.lanes_for", lambda _: 3)
+    heard = []
+    scores = ZeroOut().score(loaded, [passage], heard.append)
+    torch.testing.assert_close(scores, expected, rtol=1e-4, atol=3e-6)
+    assert heard == sorted(heard)
+
+
 def test_other_passages_do_not_matter():
     loaded = naive.lively("gemma3_text")
     passages = [

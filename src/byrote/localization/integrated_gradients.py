@@ -22,6 +22,7 @@ from byrote.localization.stack import build_stack
 from byrote.localization.tokens import Tokens, token_runs
 from byrote.models.head import OutputHead, split_head
 from byrote.models.loading import LoadedModel
+from byrote.recall.lanes import in_lanes, lanes_for
 from byrote.texts.passages import Passage
 
 __all__ = ["IntegratedGradients"]
@@ -101,6 +102,7 @@ class IntegratedGradients(Localizer):
             for step, write in zip(clean.passes, clean.stack.writes, strict=True)
         ]
 
+        # A new thread has gradients on and inference mode off, as they are here.
         def run(batch: tuple[int, Tensor]) -> Tensor:
             layer, some = batch
             write = clean.stack.writes[layer]
@@ -117,7 +119,7 @@ class IntegratedGradients(Localizer):
         # Beside the layers there is the head.
         weights = [(len(clean.passes) + 4 - layer) * len(some) for layer, some in batches]
         done = 0
-        runs = map(run, batches)
+        runs = in_lanes(run, batches, lanes_for(clean.stack.loaded.model))
         for (layer, some), gradient, weight in zip(batches, runs, weights, strict=True):
             sums[layer][some] = gradient
             done += weight

@@ -16,6 +16,7 @@ from byrote.localization.stack import Clean, Stack, build_stack
 from byrote.models.head import split_head
 from byrote.models.loading import LoadedModel
 from byrote.models.modes import evaluating
+from byrote.recall.lanes import in_lanes, lanes_for
 from byrote.texts.passages import Passage
 
 __all__ = ["ZeroOut", "Zeroing"]
@@ -134,9 +135,10 @@ class Zeroing:
             residual = clean.changed(batch.layer, change)
             return clean.losses(batch.layer, residual).mean(1).cpu()
 
+        runs = in_lanes(run, batches, lanes_for(self._loaded.model))
         # Beside the layers there is the head.
         weights = [len(clean.passes) - layer for layer in range(len(clean.passes))]
-        return self._collected(passage, wanted, batches, map(run, batches), weights, told)
+        return self._collected(passage, wanted, batches, runs, weights, told)
 
     def _by_masks(self, passage: Passage, wanted: Tensor, told: Told) -> Tensor:
         """Run the whole model, a mask for each neuron."""
