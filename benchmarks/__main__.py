@@ -18,6 +18,9 @@ NAMES = (
     "exposure",
     "filters",
     "goldfish",
+    "localization",
+    "localization_pruning",
+    "localization_injection",
 )
 RESULTS = Path(__file__).with_name("RESULTS.md")
 
