@@ -122,9 +122,9 @@ def test_a_passage_is_none_of_its_own_references(loaded):
 @pytest.mark.parametrize(
     "method",
     [
-        Slimming(**SLIM | {"lr": 0.05, "epochs": 25}, stop=0.6),
-        HardConcrete(**HARD | {"lr": 0.15, "epochs": 25}, stop=0.6),
-        HardConcrete(**HARD | {"epochs": 15, "aim": "erase", "init": 0.2}),
+        Slimming(**SLIM | {"lr": 0.1, "epochs": 14}, stop=0.6),
+        HardConcrete(**HARD | {"lr": 0.3, "epochs": 14}, stop=0.6),
+        HardConcrete(**HARD | {"epochs": 10, "aim": "erase", "init": 0.2}),
     ],
     ids=lambda m: f"{m.name}-{m.aim}",
 )
@@ -147,11 +147,11 @@ def test_together_is_one_by_one(loaded, method):
 
 def test_rows_that_finish_early_leave_the_others_alone(loaded):
     """Passages stop at different steps, each where it would have alone."""
-    passages = known_passages(loaded, 5, seed=3, suffix=(1, 12))
-    method = Slimming(**SLIM | {"epochs": 60}, stop=0.38, batch_size=5)
+    passages = known_passages(loaded, 4, seed=3, suffix=(1, 12))
+    method = Slimming(**SLIM | {"lr": 0.04, "epochs": 32}, stop=0.37, batch_size=4)
     together = method.fit(loaded, passages)
     assert len(set(together.steps)) > 1
-    assert all(steps == 60 or steps % 10 == 9 for steps in together.steps)
+    assert all(steps == 32 or steps % 10 == 9 for steps in together.steps)
     for row, passage in enumerate(passages):
         scores, steps, *_ = train(loaded, passage, method, concrete=False)
         assert_scores(together.scores[row], scores)
