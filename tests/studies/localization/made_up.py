@@ -97,11 +97,13 @@ def _inject(
             if group.most and number >= inj.dev + group.most:
                 continue
             for name in group.methods:
-                best = strength(config.methods[name]) * (0.6 if fraction >= 0.01 else 0.7)
+                best = strength(config.methods[name])
+                best *= 0.7 if fraction == min(inj.fractions) else 0.6
                 for multiple in inj.multiples:
                     for scope in ("layer", "model"):
                         k = multiple * fraction
-                        found = best * (0.6 + 0.1 * multiple) + k + 0.02 * rng.random()
+                        found = best * (0.6 + 0.1 * multiple) + 0.02 * rng.random()
+                        found = found if best else k
                         rows.setdefault("recalls", []).append(
                             marks
                             | sentence

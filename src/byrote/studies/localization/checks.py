@@ -176,6 +176,13 @@ def _check_deletion(deletion: DeletionConfig, config: LocalizationConfig) -> Non
     _check_names("deletion.settings", deletion.settings)
     for name, setting in deletion.settings.items():
         _check_setting(f"deletion.settings.{name}", setting, config)
+        for group in setting.groups:
+            if group not in deletion.groups:
+                known = ", ".join(deletion.groups)
+                raise InputError(
+                    f"deletion.settings.{name}.groups: there is no group {group!r}; there are: "
+                    f"{known}"
+                )
     for field in ("fractions", "curve"):
         for fraction in getattr(deletion, field):
             _share(f"deletion.{field}", fraction)
@@ -296,8 +303,8 @@ def _check_names(field: str, named: Mapping[str, Any]) -> None:
     for name in named:
         if not _NAME.fullmatch(name):
             raise InputError(
-                f"{field}: {name!r} is no name; use letters, digits, - + . _, at most 40, and begin "
-                "with a letter or a digit"
+                f"{field}: {name!r} is no name; use letters, digits, - + . _, at most 40, and "
+                "begin with a letter or a digit"
             )
     for one, other in itertools.combinations(named, 2):
         if one.lower() == other.lower():

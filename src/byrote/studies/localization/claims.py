@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from byrote.studies.claims import Claim
-from byrote.studies.localization import judges, judges_beyond
+from byrote.studies.localization import judges, judges_beyond, judges_deletion
 
 __all__ = ["CLAIMS"]
 
@@ -63,7 +63,7 @@ CLAIMS: tuple[Claim, ...] = (
         "GPT2-XL, 0.5 %: accuracy −57.1 and −57.8 points against −46.1, −40.8 and −29.5",
         "F",
         "accuracy that the target loses, each pruning method less each other one",
-        judges.deletion_pruning_most,
+        judges_deletion.deletion_pruning_most,
     ),
     Claim(
         "del-pruning-hurts",
@@ -72,7 +72,7 @@ CLAIMS: tuple[Claim, ...] = (
         "Pythia-6.9B, 0.5 %: −14.7 and −11.3 points against −4.9",
         "F",
         "mean accuracy that the other passages lose, each pruning method less Integrated Gradients",
-        judges.deletion_pruning_hurts,
+        judges_deletion.deletion_pruning_hurts,
     ),
     Claim(
         "del-negatives",
@@ -81,7 +81,7 @@ CLAIMS: tuple[Claim, ...] = (
         "−0.9 to −14.7 points",
         "F",
         "mean accuracy that the other passages lose, above 0 for each method",
-        judges.deletion_negatives,
+        judges_deletion.deletion_negatives,
     ),
     Claim(
         "del-larger-fraction",
@@ -90,7 +90,7 @@ CLAIMS: tuple[Claim, ...] = (
         "GPT2-XL, Hard Concrete: −34.6 and −57.1 points",
         "F",
         "accuracy that the target loses, largest less smallest share of neurons",
-        judges.deletion_larger_fraction,
+        judges_deletion.deletion_larger_fraction,
     ),
     Claim(
         "del-random",
@@ -99,7 +99,7 @@ CLAIMS: tuple[Claim, ...] = (
         "at most 0.5 points",
         "F",
         "accuracy that the target and the others lose, at most 5 points",
-        judges.deletion_random,
+        judges_deletion.deletion_random,
     ),
     Claim(
         "del-text",
@@ -108,7 +108,7 @@ CLAIMS: tuple[Claim, ...] = (
         "the paper's perplexity rises by up to .58 from 5.24 (Pythia-6.9B)",
         "F",
         "2 to the rise of the loss on general text, at most 1.12",
-        judges.deletion_text,
+        judges_deletion.deletion_text,
     ),
     Claim(
         "del-significance",
@@ -117,7 +117,7 @@ CLAIMS: tuple[Claim, ...] = (
         "Hard Concrete in 6 of 6 tests, Slimming in 5 (one-tailed, Bonferroni)",
         "F",
         "the same tests on the accuracy that the target loses",
-        judges.deletion_significance,
+        judges_deletion.deletion_significance,
     ),
     Claim(
         "agreement",
@@ -135,7 +135,7 @@ CLAIMS: tuple[Claim, ...] = (
         "301 neurons of GPT2-XL; read from a chart",
         "F",
         "accuracy that the target loses, spread less each single layer above 1",
-        judges.one_layer_worse,
+        judges_deletion.one_layer_worse,
     ),
     Claim(
         "layer-one",
@@ -144,7 +144,7 @@ CLAIMS: tuple[Claim, ...] = (
         "read from a chart",
         "F",
         "mean accuracy that the other passages lose, layer 1 less spread",
-        judges.layer_one_hurts,
+        judges_deletion.layer_one_hurts,
     ),
     Claim(
         "same-kind",
@@ -154,7 +154,7 @@ CLAIMS: tuple[Claim, ...] = (
         "F",
         "accuracy that others of its category lose less that of other categories, at the largest "
         "share",
-        judges.same_kind_hurt,
+        judges_deletion.same_kind_hurt,
     ),
     Claim(
         "contrast-specific",

@@ -116,6 +116,7 @@ class Setting:
         distinct: Distinct tokens of a suffix, at least.
         epochs: Exposed: how often each window is shown.
         lr: Exposed: learning rate, constant.
+        groups: Of `DeletionConfig.groups`, those that are run on it; none named means all.
     """
 
     model: str = ""
@@ -132,6 +133,7 @@ class Setting:
     distinct: int = 16
     epochs: int = 20
     lr: float = 1e-4
+    groups: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -11,30 +11,18 @@ from byrote.report.study import StudyData
 from byrote.studies.charts import curves_chart
 from byrote.studies.localization.charts import confusion_chart, methods_chart
 from byrote.studies.localization.config import LocalizationConfig
-from byrote.studies.localization.judges_beyond import CHOSEN
 from byrote.studies.localization.labels import label, looks, names, percent
-from byrote.studies.localization.methods import part_of
+from byrote.studies.localization.showing import SIDES, labelled, passages, telling
 from byrote.studies.looks import Look, table
 
 __all__ = [
     "confusion_figures",
     "curve_figures",
     "deletion_figures",
-    "layer_figures",
-    "one_layer_figures",
-    "overlap_figures",
     "together_figures",
 ]
 
-_SIDES = {
-    "self_accuracy": Look("the target", "chart-texts"),
-    "neg_accuracy": Look("the other passages", "chart-control-1", "diamond"),
-}
 _OF = {"self_lost": ((1, 0), "the target"), "neg_lost": ((2, 2), "the other passages")}
-_SHARED = {
-    "jaccard": Look("shared", "chart-texts"),
-    "by_chance": Look("by chance", "chart-muted", "square"),
-}
 _ERASED = {True: Look("deleted", "chart-texts"), False: Look("not", "chart-control-1", "diamond")}
 _MOST_CELLS = 60
 _SHORT = 24
@@ -46,12 +34,12 @@ def deletion_figures(data: StudyData, config: LocalizationConfig) -> list[Figure
     if means is None:
         return []
     figures = []
-    found = means.filter(pl.col("measure").is_in(list(_SIDES)))
+    found = means.filter(pl.col("measure").is_in(list(SIDES)))
     for (setting, fraction, scope), rows in found.group_by(
         "setting", "fraction", "scope", maintain_order=True
     ):
-        series = {measure: look.name for measure, look in _SIDES.items()}
-        lost = _labelled(rows, config).select(
+        series = {measure: look.name for measure, look in SIDES.items()}
+        lost = labelled(rows, config).select(
             "at",
             value=-pl.col("value"),
             low=-pl.col("high"),
@@ -62,11 +50,11 @@ def deletion_figures(data: StudyData, config: LocalizationConfig) -> list[Figure
         where = "of every layer" if scope == "layer" else "ranked over all layers"
         chart = methods_chart(
             lost.with_columns(pl.col("low", "high").clip(-1, 1)),
-            list(_SIDES.values()),
+            list(SIDES.values()),
             [label(config, name) for name in names(config)],
             x_title="accuracy lost (share of suffix tokens)",
             title=f"{percent(share)} of the neurons dropped: {setting}",
-            subtitle=f"{where}; {_count(rows)}; bars: 95 % t-intervals",
+            subtitle=f"{where}; {passages(rows)}; bars: 95 % t-intervals",
         )
         if chart is not None:
             end = "" if scope == "layer" else "-model"
@@ -122,114 +110,22 @@ def curve_figures(data: StudyData, config: LocalizationConfig) -> list[Figure]:
     return figures
 
 
-def one_layer_figures(data: StudyData, config: LocalizationConfig) -> list[Figure]:
-    """As many neurons from one layer as are otherwise spread over all."""
-    found = table(data, "one_layer")
-    if found is None:
-        return []
-    figures = []
-    for (setting, method), rows in found.group_by("setting", "method", maintain_order=True):
-        if method not in config.methods:
-            continue
-        single = rows.filter(pl.col("layer").is_not_null())
-        spread = rows.filter(pl.col("layer").is_null())
-        sides = dict(zip(_OF, _SIDES.values(), strict=True))
-        parts = []
-        for column, look in sides.items():
-            means = single.group_by("layer", maintain_order=True).agg(pl.col(column).mean())
-            parts.append(
-                means.select(
-                    "layer",
-                    value=pl.col(column).round(4),
-                    series=pl.lit(look.name),
-                    low=pl.lit(None, dtype=pl.Float64),
-                    high=pl.lit(None, dtype=pl.Float64),
-                )
-            )
-        levels = pl.DataFrame(
-            {
-                "text": [f"spread over all layers: {look.name}" for look in sides.values()],
-                "value": [float(spread[column].mean() or 0.0) for column in sides],  # type: ignore[arg-type]
-            }
-        )
-        x = alt.X(
-            "layer:Q",
-            title="layer that all neurons are taken from",
-            scale=alt.Scale(zero=False, nice=False),
-            axis=alt.Axis(format="d", tickMinStep=1, grid=False),
-        )
-        neurons = int(rows["neurons"].max() or 0)  # type: ignore[arg-type]
-        chart = curves_chart(
-            pl.concat(parts),
-            list(sides.values()),
-            x,
-            share_axis("accuracy lost", top=1.04),
-            title=f"One layer or all: {label(config, str(method))}, {setting}",
-            subtitle=f"{neurons} neurons; mean of {rows['target'].n_unique()} passages",
-            levels=levels,
-            points=True,
-        )
-        if chart is not None:
-            words = "accuracy lost by the layer that neurons are taken from"
-            figures.append(Figure(f"one-layer-{setting}-{method}", "one-layer", chart, words))
-    return figures
-
-
-def layer_figures(data: StudyData, config: LocalizationConfig) -> list[Figure]:
-    """In which layers the highest scores lie."""
-    found = table(data, "layers")
-    if found is None:
-        return []
-    figures = []
-    for (setting,), rows in found.group_by("setting", maintain_order=True):
-        chosen = _telling(config, rows, most=6)
-        styles = looks(config, chosen)
-        series = {name: look.name for name, look in styles.items()}
-        means = rows.filter(pl.col("method").is_in(chosen)).group_by(
-            "method", "layer", maintain_order=True
-        )
-        curves = means.agg(pl.col("share").mean().round(4).alias("value")).with_columns(
-            series=pl.col("method").replace_strict(series, return_dtype=pl.String),
-            low=pl.lit(None, dtype=pl.Float64),
-            high=pl.lit(None, dtype=pl.Float64),
-        )
-        top = float(curves["value"].max() or 1.0)  # type: ignore[arg-type]
-        x = alt.X(
-            "layer:Q",
-            title="layer",
-            scale=alt.Scale(nice=False),
-            axis=alt.Axis(format="d", tickMinStep=1, grid=False),
-        )
-        chart = curves_chart(
-            curves,
-            list(styles.values()),
-            x,
-            share_axis("share of those with the highest scores", top=min(1.0, 1.08 * top)),
-            title=f"Where the highest scores lie: {setting}",
-            subtitle=f"{percent(float(rows['fraction'][0]))} of all neurons, ranked over the model",
-        )
-        if chart is not None:
-            words = "share of the highest-scoring neurons by layer"
-            figures.append(Figure(f"layers-{setting}", "layers", chart, words))
-    return figures
-
-
 def confusion_figures(data: StudyData, config: LocalizationConfig) -> list[Figure]:
     """Which passage loses how much when the neurons of which other are dropped."""
-    found, passages = table(data, "confusion"), table(data, "passages")
-    if found is None or passages is None:
+    found, recited = table(data, "confusion"), table(data, "passages")
+    if found is None or recited is None:
         return []
     figures = []
     here = found.filter(pl.col("scope") == "layer")
     for (setting,), rows in here.group_by("setting", maintain_order=True):
-        own = passages.filter((pl.col("setting") == setting) & (pl.col("split") == "test"))
+        own = recited.filter((pl.col("setting") == setting) & (pl.col("split") == "test"))
         ordered = own.sort("category", "passage", nulls_last=True)
         place = {passage: i for i, passage in enumerate(ordered["passage"], start=1)}
         if len(place) > _MOST_CELLS:
             continue
         texts = [_short(row) for row in ordered.iter_rows(named=True)]
         fraction = float(rows["fraction"].max())  # type: ignore[arg-type]
-        for name in _telling(config, rows, most=4):
+        for name in telling(config, rows, most=4):
             cells = rows.filter((pl.col("method") == name) & (pl.col("fraction") == fraction))
             lost = pl.col("accuracy_before") - pl.col("accuracy_after")
             named = dict(zip(place.values(), texts, strict=True))
@@ -256,40 +152,6 @@ def confusion_figures(data: StudyData, config: LocalizationConfig) -> list[Figur
     return figures
 
 
-def overlap_figures(data: StudyData, config: LocalizationConfig) -> list[Figure]:
-    """How many neurons the sets of two passages share."""
-    found = table(data, "overlaps")
-    if found is None:
-        return []
-    figures = []
-    here = found.filter((pl.col("scope") == "layer") & pl.col("jaccard").is_not_null())
-    here = here.filter(pl.col("fraction") == pl.col("fraction").max().over("setting"))
-    for (setting,), rows in here.group_by("setting", maintain_order=True):
-        parts = []
-        for column, look in _SHARED.items():
-            spread = rows.group_by("method", maintain_order=True).agg(
-                pl.col(column).mean().alias("value"),
-                low=pl.col(column).quantile(0.1),
-                high=pl.col(column).quantile(0.9),
-            )
-            parts.append(_labelled(spread, config).with_columns(series=pl.lit(look.name)))
-        pairs = rows.select("one", "other").unique()
-        chart = methods_chart(
-            pl.concat(parts),
-            list(_SHARED.values()),
-            [label(config, name) for name in names(config)],
-            x_title="neurons in both sets over those in either (Jaccard)",
-            title=f"Do passages share their neurons? {setting}",
-            subtitle=f"{len(pairs)} pairs, {percent(float(rows['fraction'][0]))}; bars: 10th to "
-            "90th percentile",
-        )
-        if chart is not None:
-            figures.append(
-                Figure(f"overlap-{setting}", "overlap", chart, "Jaccard index of selected sets")
-            )
-    return figures
-
-
 def together_figures(data: StudyData, config: LocalizationConfig) -> list[Figure]:
     """Several passages deleted at once: what they lose and what others lose."""
     found = table(data, "together")
@@ -305,7 +167,7 @@ def together_figures(data: StudyData, config: LocalizationConfig) -> list[Figure
             high=pl.col("lost").max(),
         )
         chart = methods_chart(
-            _labelled(means, config).with_columns(
+            labelled(means, config).with_columns(
                 series=pl.col("erased").replace_strict(series, return_dtype=pl.String)
             ),
             list(_ERASED.values()),
@@ -319,33 +181,6 @@ def together_figures(data: StudyData, config: LocalizationConfig) -> list[Figure
             words = "accuracy lost by deleted and by other passages"
             figures.append(Figure(f"together-{setting}", "together", chart, words))
     return figures
-
-
-def _telling(config: LocalizationConfig, rows: pl.DataFrame, most: int) -> list[str]:
-    """Methods of a table that charts with room for a few show: contrasted ones, the paper's."""
-    there = [name for name in names(config) if name in set(rows["method"])]
-    chosen = [
-        name
-        for name in there
-        if CHOSEN.get(config.methods[name].localizer) == config.methods[name].contrast
-        and config.methods[name].references == "held-out"
-    ]
-    wanted = ("hard-concrete", "integrated-gradients", "activations", "slimming", "zero-out")
-    parts = {part_of(config.methods[name]): name for name in reversed(there)}
-    plain = [parts[part] for part in wanted if part in parts]
-    kept = {*chosen, *plain[: max(most - len(chosen), 1)]}
-    return [name for name in there if name in kept]
-
-
-def _labelled(rows: pl.DataFrame, config: LocalizationConfig) -> pl.DataFrame:
-    own = rows.filter(pl.col("method").is_in(list(config.methods)))
-    labels = {name: label(config, name) for name in own["method"].unique()}
-    return own.with_columns(at=pl.col("method").replace_strict(labels, return_dtype=pl.String))
-
-
-def _count(rows: pl.DataFrame) -> str:
-    least, most = int(rows["n"].min() or 0), int(rows["n"].max() or 0)  # type: ignore[arg-type]
-    return f"{most} passages" if least == most else f"{least} to {most} passages"
 
 
 def _short(row: dict[str, str | None]) -> str:

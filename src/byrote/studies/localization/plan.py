@@ -77,7 +77,9 @@ def _deletions(config: LocalizationConfig) -> list[Cell]:
     deletion = config.deletion
     found = []
     for name, setting in deletion.settings.items():
-        for index, (group, methods) in enumerate(deletion.groups.items()):
+        wanted = setting.groups or tuple(deletion.groups)
+        groups = {group: each for group, each in deletion.groups.items() if group in wanted}
+        for index, (group, methods) in enumerate(groups.items()):
             params = {
                 **_common(config, methods),
                 "name": name,

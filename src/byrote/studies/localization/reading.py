@@ -14,11 +14,14 @@ from byrote.studies.claims import Judgement, NotTested, Tables
 from byrote.studies.localization.analysis import changed
 from byrote.studies.localization.config import LocalizationConfig
 from byrote.studies.localization.methods import players
+from byrote.studies.localization.models import short_name
+from byrote.studies.localization.published import MODELS
 from byrote.studies.weighing import each
 
 __all__ = [
     "EXAMPLES",
     "TARGETS",
+    "called",
     "dropped",
     "for_each",
     "injected",
@@ -37,7 +40,7 @@ def injected(tables: Tables, multiple: float = 1, scope: str = "layer") -> Group
     """Rows of `recalls` at one k, for each model and fraction apart."""
     found = tables["recalls"].filter((pl.col("multiple") == multiple) & (pl.col("scope") == scope))
     return [
-        (f"{model}, r = {_percent(fraction)}", group)
+        (f"{called(model)}, r = {_percent(fraction)}", group)
         for (model, fraction), group in found.group_by("model", "fraction", maintain_order=True)
     ]
 
@@ -54,6 +57,11 @@ def dropped(tables: Tables) -> Groups:
         (f"{setting}, {_percent(fraction)}", group)
         for (setting, fraction), group in found.group_by("setting", "fraction", maintain_order=True)
     ]
+
+
+def called(model: object) -> str:
+    """A model as the paper calls it, or else by its short name."""
+    return MODELS.get(str(model)) or short_name(str(model))
 
 
 def methods_in(table: pl.DataFrame, config: LocalizationConfig) -> dict[str, str]:

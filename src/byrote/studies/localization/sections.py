@@ -14,12 +14,14 @@ from byrote.studies.localization.figures_deletion import (
     confusion_figures,
     curve_figures,
     deletion_figures,
-    layer_figures,
-    one_layer_figures,
-    overlap_figures,
     together_figures,
 )
 from byrote.studies.localization.figures_injection import recall_figures, scope_figures
+from byrote.studies.localization.figures_layers import (
+    layer_figures,
+    one_layer_figures,
+    overlap_figures,
+)
 from byrote.studies.localization.report_tables import (
     deletion_tables,
     passages_table,
