@@ -154,9 +154,9 @@ class ErasureBench:
         for group in ("erased", "retained"):
             part = table.filter(group=group)
             for name, unit in units.items():
-                pair = [_mean(part[f"{name}_{when}"]) for when in ("before", "after")]
-                if len(part) and None not in pair:
-                    rows.append((group, len(part), name, unit, *pair))
+                was, now = (_mean(part[f"{name}_{when}"]) for when in ("before", "after"))
+                if was is not None and now is not None:
+                    rows.append((group, len(part), name, unit, was, now))
         if nats is not None and self.text_before is not None:
             count = len(self._text)
             rows.append(("text", count, "nll", "nats", self.text_before, nats))

@@ -56,7 +56,7 @@ def find_surroundings(
     *,
     known: Sequence[str] = KNOWN_TEXTS,
     general: Sequence[str] = GENERAL_TEXTS,
-    count: int = 32,
+    count: int = 16,
     seed: int = 0,
 ) -> Surroundings:
     """Find references, passages to be kept and general texts for some passages.
@@ -104,14 +104,14 @@ def find_surroundings(
     with task("Looking for passages to compare with"):
         right = [token_accuracy(scores) for scores in Scorer(loaded).score(pool)]
     best = sorted(range(len(pool)), key=lambda i: (-right[i], i))[: 2 * count]
-    rows = [row for source in general for row in general_rows(loaded, source, count=16, seed=seed)]
+    rows = [row for source in general for row in general_rows(loaded, source, seed=seed)]
     return Surroundings(
         tuple(pool[i] for i in best[::2]), tuple(pool[i] for i in best[1::2]), tuple(rows)
     )
 
 
 def general_rows(
-    loaded: LoadedModel, source: str, *, count: int = 16, length: int = 128, seed: int = 0
+    loaded: LoadedModel, source: str, *, count: int = 8, length: int = 128, seed: int = 0
 ) -> list[NDArray[np.int32]]:
     """Draw rows of a text source, for `text_loss`.
 
