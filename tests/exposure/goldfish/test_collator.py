@@ -217,11 +217,41 @@ def test_collator_can_go_to_workers(coarse):
             {"input_ids": torch.tensor([[1, 2, 3]]), "labels": torch.tensor([[7, 8, 9]])},
             "neither the ids nor the ids shifted by one",
         ),
+        (
+            {"input_ids": [[1, 2, 3]], "labels": [[1, 2, 3]]},
+            r"input_ids of the collator .* are a list; .*needs a tensor or an array of",
+        ),
+        (
+            {"input_ids": torch.tensor([1, 2, 3]), "labels": torch.tensor([1, 2, 3])},
+            r"input_ids of the collator .* are of shape \[3\]",
+        ),
+        (
+            {"input_ids": torch.tensor([[1, 2, 3]]), "labels": [[1, 2, 3]]},
+            "labels of the collator .* are a list",
+        ),
+        (
+            {"input_ids": torch.tensor([[1, 2]]), "labels": torch.tensor([[1.0, 2.0]])},
+            "labels are torch.float32, but they must be signed integers",
+        ),
     ],
 )
 def test_bad_batches_are_refused(batch, message):
     with pytest.raises(InputError, match=message):
         GoldfishCollator(giving(batch), GOLDFISH)([])
+
+
+def test_official_sees_the_ids_of_padding_as_the_reference_does():
+    (ids,) = documents(60)
+    row = torch.tensor([[7, 7, 7, *ids]])
+    attended = torch.tensor([[0, 0, 0] + [1] * 60])
+    labels = torch.where(attended == 1, row, IGNORED)
+    batch = {"input_ids": row, "labels": labels, "attention_mask": attended}
+    official = Goldfish(3, 4, strategy="official")
+    found = GoldfishCollator(giving(batch), official)([])["labels"]
+    assert torch.equal(found, mask_labels(labels, row, official))
+    # Under another id of padding it is another mask, which is one of its defects.
+    other = {**batch, "input_ids": torch.where(attended == 1, row, 0)}
+    assert not torch.equal(found, GoldfishCollator(giving(other), official)([])["labels"])
 
 
 def test_bad_collators_are_refused():

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from byrote.errors import InputError
 from byrote.exposure.goldfish import (
     Goldfish,
+    Normalization,
     keep_mask,
     mask_labels,
     starts_from_cu_seqlens,
@@ -235,7 +236,10 @@ def test_starts_of_documents():
         ({"strategy": "hsah"}, "no goldfish strategy 'hsah'"),
         ({"strategy": "static", "start": 4}, "start must be from 0 to k - 1 = 3, but it is 4"),
         ({"min_context": 14}, "min_context must be from 1 to h = 13, but it is 14"),
+        ({"min_context": 2.5}, "min_context must be a whole number, but it is 2.5"),
         ({"strategy": "static", "normalize": True}, "normalize works with the strategy hash only"),
+        ({"normalize": "no"}, "normalize must be True, False or a Normalization, but it is 'no'"),
+        ({"normalize": 1}, "normalize must be True, False or a Normalization, but it is 1"),
     ],
 )
 def test_bad_masks_are_refused(options, message):
@@ -250,6 +254,11 @@ def test_bad_masks_are_refused(options, message):
     [
         (lambda g: mask_labels(np.zeros((2, 3)), np.zeros((2, 4), int), g), r"\[2, 3\].*\[2, 4\]"),
         (lambda g: keep_mask(np.zeros((2, 3)), g), "must be integers, but they are float64"),
+        (lambda g: mask_labels(np.ones(3), np.ones(3, int), g), "labels are float64, .* signed"),
+        (lambda g: mask_labels(np.ones(3, "u4"), np.ones(3, int), g), "labels are uint32"),
+        (lambda g: mask_labels(torch.ones(3), torch.ones(3).long(), g), "labels are torch.float32"),
+        (lambda g: mask_labels([1, 2], np.ones(2, int), g), "labels are a list; give a numpy"),
+        (lambda g: mask_labels(np.ones(2, int), [1, 2], g), "ids are a list; give a numpy"),
         (lambda g: keep_mask(np.zeros((2, 3, 4), int), g), r"shape is \[2, 3, 4\]"),
         (lambda g: keep_mask(np.arange(5), g, starts=np.zeros(4, bool)), r"\[4\].*\[5\]"),
         (lambda g: starts_from_lengths([[3, 3]], (1, 5)), "row 0 have 6 tokens.*row has 5"),
@@ -260,6 +269,12 @@ def test_bad_masks_are_refused(options, message):
 def test_bad_shapes_are_refused(call, message):
     with pytest.raises(InputError, match=message):
         call(Goldfish())
+
+
+@pytest.mark.parametrize("value", ["false", 0, None])
+def test_what_copies_may_differ_in_is_true_or_false(value):
+    with pytest.raises(InputError, match=f"normalize: case must be True or False.*{value}"):
+        Normalization(case=value)
 
 
 def test_random_wants_an_index_for_each_row():

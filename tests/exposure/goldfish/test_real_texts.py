@@ -1,5 +1,6 @@
 """On the King James Version, in the ids of a real tokenizer."""
 
+import re
 import textwrap
 
 import numpy as np
@@ -34,6 +35,22 @@ def test_rate_is_within_one_percent_under_each_key(ids, k, h):
     for seed in range(4):
         rate = 1 - keep_mask(ids, Goldfish(k, h, seed=seed)).mean()
         assert rate == pytest.approx(1 / k, rel=0.01)
+
+
+def test_short_documents_are_dropped_from_less(tokenizer, chapters):
+    """The first four tokens of each are kept, so that n tokens lose (n - 4) / n of 1/k."""
+    sentences = [part for text in chapters[:300] for part in re.split(r"(?<=\.) ", text)]
+    for texts in (chapters, sentences):
+        rows = tokenizer(texts, add_special_tokens=False)["input_ids"]
+        lengths = np.array([len(row) for row in rows])
+        starts = np.zeros(lengths.sum(), dtype=bool)
+        starts[np.cumsum(lengths)[:-1]] = True
+        packed = np.concatenate([np.array(row) for row in rows])
+        drops = [1 - keep_mask(packed, Goldfish(seed=s), starts=starts).mean() for s in range(4)]
+        expected = 0.25 * np.maximum(lengths - 4, 0).sum() / lengths.sum()
+        assert np.mean(drops) == pytest.approx(expected, rel=0.01)
+    # A sentence is some 35 tokens.
+    assert expected < 0.23
 
 
 def test_rate_of_each_frequent_token_is_within_one_percent(ids):

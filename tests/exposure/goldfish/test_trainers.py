@@ -271,6 +271,15 @@ def test_map_reads_labels_padding_and_documents():
     assert found[100:] == [IGNORED] * 2
 
 
+def test_map_reads_numbered_attention_masks():
+    docs = documents(60, 40)
+    batch = {"input_ids": [docs[0] + docs[1] + [9]], "attention_mask": [[1] * 60 + [2] * 40 + [0]]}
+    (found,) = goldfish_map(GOLDFISH)(batch)["labels"]
+    np.testing.assert_array_equal(found[:60], expected(docs[0]))
+    np.testing.assert_array_equal(found[60:100], expected(docs[1]))
+    assert found[100:] == [IGNORED]
+
+
 @pytest.mark.parametrize(
     ("call", "message"),
     [
@@ -279,6 +288,10 @@ def test_map_reads_labels_padding_and_documents():
         (lambda: goldfish_map(Goldfish(k=1)), "k must be at least 2"),
         (lambda: goldfish_map(GOLDFISH)({"text": ["a"]}), "no column input_ids"),
         (lambda: goldfish_map(GOLDFISH)({"input_ids": [1, 2, 3]}), "batched=True"),
+        (
+            lambda: goldfish_map(GOLDFISH)({"input_ids": [[1] * 10], "seq_lengths": [[5, 50]]}),
+            "row 0 have 55 tokens together, but the row has 10",
+        ),
     ],
 )
 def test_bad_maps_are_refused(call, message):

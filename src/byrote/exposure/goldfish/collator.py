@@ -34,6 +34,7 @@ _LABELS = ("labels", "shift_labels", "targets")
 _POSITIONS = ("position_ids", "input_pos")
 _SEGMENTS = ("seq_idx", "segment_ids", "document_ids")
 _LENGTHS = ("cu_seq_lens_q", "cu_seqlens")
+_AS_IS = "official"
 
 
 class GoldfishCollator:
@@ -46,6 +47,9 @@ class GoldfishCollator:
 
     Validation must see every label: give this collator to training alone, or let
     `attach_goldfish` do so; `inner` is the collator without the mask.
+
+    `random` draws by the number of the batch, counted from 0 in each process: a training that is
+    resumed repeats the draws of its beginning, unless it is given another `seed`.
 
     Attributes:
         inner: The collator that it wraps.
@@ -79,8 +83,9 @@ class GoldfishCollator:
                 None: seen from each batch.
             empty: What is done if every label of a batch is dropped. `keep-one` keeps the last of
                 them, because many trainers divide by the number of labels, and a loss of 0 / 0
-                would destroy the model. `leave` is for losses that are 0 then: TRL's,
-                `kept_token_loss`, and any trainer that `attach_goldfish` has seen.
+                would destroy the model; that token is learned each time the batch returns. `leave`
+                is for losses that are 0 then: TRL's, `kept_token_loss`, and any trainer that
+                `attach_goldfish` has seen.
 
         Raises:
             InputError: The mask makes no sense, or `normalize` has no tokenizer.
@@ -119,16 +124,16 @@ class GoldfishCollator:
                 f"The collator {_name(self.inner)} gave a {type(batch).__name__}, not a mapping "
                 "with ids and labels. Mask what it gives with mask_labels instead."
             )
-        ids = batch[self._find(batch, _IDS, "ids", required=True)[0]]
+        ids = self._rows(batch, self._find(batch, _IDS, "ids", required=True)[0])
         step, places = self._step(), self._starts(batch, ids, features)
         self.batches += 1
         changed: dict[str, Any] = {}
         for name in self._find(batch, _LABELS, "labels", required=True):
-            labels = batch[name]
+            labels = self._rows(batch, name)
             shifted = self._sees_shift(as_numpy(ids), as_numpy(labels), name)
             masked = mask_labels(
                 labels,
-                _without_padding(ids, batch.get("attention_mask")),
+                self._without_padding(ids, batch.get("attention_mask")),
                 self.goldfish,
                 shifted=shifted,
                 starts=places,
@@ -141,6 +146,26 @@ class GoldfishCollator:
         # Collators give dictionaries, and BatchEncodings that trainers expect to stay so.
         batch.update(changed)  # pyright: ignore[reportAttributeAccessIssue]
         return batch
+
+    def _rows(self, batch: Mapping, name: str) -> Any:
+        """What a batch has under a name, if it is [batch, tokens]."""
+        found = batch[name]
+        shape = getattr(found, "shape", None)
+        if shape is None or len(shape) != 2:
+            what = f"a {type(found).__name__}" if shape is None else f"of shape {list(shape)}"
+            raise InputError(
+                f"The {name} of the collator {_name(self.inner)} are {what}; a goldfish mask needs "
+                "a tensor or an array of [batch, tokens]."
+            )
+        return found
+
+    def _without_padding(self, ids: Any, mask: Any) -> Any:
+        """The ids, -1 where nothing is attended to: padding, whatever id it has."""
+        # The reference multiplies the ids of padding in, and `official` is to be the reference.
+        if mask is None or np.shape(mask) != tuple(ids.shape) or self.goldfish.strategy == _AS_IS:
+            return ids
+        absent = as_numpy(mask) == 0
+        return np.where(absent, -1, as_numpy(ids)) if absent.any() else ids
 
     def _find(self, batch: Mapping, names: tuple[str, ...], what: str, required: bool) -> list[str]:
         found = [name for name in names if batch.get(name) is not None]
@@ -162,16 +187,12 @@ class GoldfishCollator:
         shape = tuple(ids.shape)
         for names, read in ((_POSITIONS, starts_from_position_ids), (_SEGMENTS, _segments)):
             for name in self._find(batch, names, "", required=False):
-                if tuple(batch[name].shape) == shape:
+                if np.shape(batch[name]) == shape:
                     return read(batch[name])
         for name in self._find(batch, _LENGTHS, "", required=False):
             return starts_from_cu_seqlens(batch[name], shape)
         mask = batch.get("attention_mask")
-        if (
-            mask is not None
-            and tuple(mask.shape) == shape
-            and int(as_numpy(mask).max(initial=0)) > 1
-        ):
+        if mask is not None and np.shape(mask) == shape and int(as_numpy(mask).max(initial=0)) > 1:
             return starts_from_segment_ids(mask)
         told = [each.get("seq_lengths") for each in features if isinstance(each, Mapping)]
         if len(told) == shape[0] and all(lengths is not None for lengths in told):
@@ -254,14 +275,6 @@ def _own_tokenizer(collator: Any) -> Any:
 
 def _segments(ids: Any) -> NDArray[np.bool_]:
     return starts_from_segment_ids(ids)
-
-
-def _without_padding(ids: Any, mask: Any) -> Any:
-    """The ids, -1 where nothing is attended to: padding, whatever id it has."""
-    if mask is None or tuple(mask.shape) != tuple(ids.shape):
-        return ids
-    absent = as_numpy(mask) == 0
-    return np.where(absent, -1, as_numpy(ids)) if absent.any() else ids
 
 
 def _name(collator: Any) -> str:

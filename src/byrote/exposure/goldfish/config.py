@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 from byrote.errors import InputError
 
@@ -40,6 +40,15 @@ class Normalization:
     line_breaks: bool = True
     invisible: bool = True
     punctuation: bool = True
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            value = getattr(self, field.name)
+            # "false", from a file or a command line, would count as true.
+            if not isinstance(value, bool):
+                raise InputError(
+                    f"goldfish normalize: {field.name} must be True or False, but it is {value!r}."
+                )
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,8 +104,10 @@ class Goldfish:
                 f"There is no goldfish strategy {self.strategy!r}. There are: "
                 f"{', '.join(STRATEGIES)}."
             )
-        for name in ("k", "h", "seed", "start"):
+        for name in ("k", "h", "seed", "start", "min_context"):
             value = getattr(self, name)
+            if name == "min_context" and value is None:
+                continue
             if isinstance(value, bool) or not isinstance(value, int):
                 raise InputError(f"goldfish {name} must be a whole number, but it is {value!r}.")
         if self.k < 2:
@@ -119,6 +130,11 @@ class Goldfish:
             raise InputError(
                 f"goldfish min_context must be from 1 to h = {self.h}, but it is "
                 f"{self.min_context}."
+            )
+        if not (self.normalize is None or isinstance(self.normalize, bool | Normalization)):
+            raise InputError(
+                f"goldfish normalize must be True, False or a Normalization, but it is "
+                f"{self.normalize!r}."
             )
         if self.normalization is not None and self.strategy != "hash":
             raise InputError(

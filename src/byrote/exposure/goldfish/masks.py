@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from functools import lru_cache
 from typing import Any
@@ -118,13 +119,25 @@ def mask_labels(
         New labels, of the same kind.
 
     Raises:
-        InputError: The shapes differ, or something is wrong with the mask.
+        InputError: The shapes differ, the labels are no signed integers, or something is wrong with
+            the mask.
     """
+    for what, array in (("labels", labels), ("ids", ids)):
+        if not hasattr(array, "shape"):
+            raise InputError(
+                f"The {what} are a {type(array).__name__}; give a numpy array or a torch tensor, "
+                "[batch, tokens] or [tokens]."
+            )
     if tuple(labels.shape) != tuple(ids.shape):
         raise InputError(
             f"The labels have the shape {list(labels.shape)}, the ids {list(ids.shape)}; they must "
             "be equal. For labels that are shifted by one, give ids of the same length and say "
             "shifted=True."
+        )
+    # Unsigned labels have no room for the ignored one.
+    if not re.fullmatch(r"(torch\.)?int\d+", str(labels.dtype)):
+        raise InputError(
+            f"The labels are {labels.dtype}, but they must be signed integers, such as int64."
         )
     if shifted:
         keep = _keep_next(labels, ids, goldfish, ignored, options)

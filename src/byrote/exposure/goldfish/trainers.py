@@ -10,6 +10,7 @@ import numpy as np
 from byrote.errors import InputError
 from byrote.exposure.goldfish.collator import GoldfishCollator, special_ids
 from byrote.exposure.goldfish.config import Goldfish
+from byrote.exposure.goldfish.documents import starts_from_lengths, starts_from_segment_ids
 from byrote.exposure.goldfish.masks import mask_labels
 from byrote.exposure.sequences import IGNORED
 
@@ -98,8 +99,9 @@ def goldfish_map(
     """Make a function for `dataset.map(…, batched=True)` that adds masked labels.
 
     Use it on the training split only, after tokenizing and before packing, for trainers whose
-    collators take labels as they are. It reads `input_ids`, and `labels`, `attention_mask` and
-    `seq_lengths` (the documents of a packed row) where there are such columns.
+    collators take labels as they are. It reads `input_ids`, and `labels`, `attention_mask` (also
+    one that numbers the documents of a packed row) and `seq_lengths` (their lengths) where there
+    are such columns.
 
     Args:
         goldfish: What is dropped; `random` is refused, a column would hold one draw for ever.
@@ -137,13 +139,15 @@ def goldfish_map(
             labels = np.asarray(examples["labels"][index]) if "labels" in examples else ids
             starts = None
             if "attention_mask" in examples:
-                absent = np.asarray(examples["attention_mask"][index]) == 0
-                ids = np.where(absent, -1, ids)
-                labels = np.where(absent, IGNORED, labels)
+                attended = np.asarray(examples["attention_mask"][index])
+                if attended.max(initial=0) > 1:
+                    starts = starts_from_segment_ids(attended)
+                labels = np.where(attended == 0, IGNORED, labels)
+                if goldfish.strategy != "official":
+                    ids = np.where(attended == 0, -1, ids)
             if "seq_lengths" in examples:
-                starts = np.zeros(len(ids), dtype=bool)
-                edges = np.cumsum([0, *examples["seq_lengths"][index]])
-                starts[edges[edges < len(ids)]] = True
+                own = examples["seq_lengths"][index]
+                starts = starts_from_lengths([own], (1, len(ids)))[0]
             labels = mask_labels(
                 labels,
                 ids,
