@@ -94,11 +94,13 @@ def test_quiet_says_nothing(texts, model, tmp_path, capsys):
         (["build", "t.txt", "--out", "x", "--fpr", "0"], "rate is 0.0"),
         (["build", "t.txt", "--out", "x", "--capacity", "0"], "capacity is 0"),
         (["build", "t.txt", "--out", "x", "--exact", "--capacity", "9"], "exclude each other"),
+        (["build", "t.txt", "--out", "x", "--capacity", f"{10**15}"], "a smaller capacity or a"),
         (["build", "t.txt", "--out", "."], "is a folder"),
         (["build", "t.txt", "--out", "x", "--n", "900"], "none of 1 records"),
         (["info", "gone"], "no filter at gone"),
         (["info", "t.txt"], "no filter of n-grams"),
         (["test", "t.txt"], "no filter of n-grams"),
+        (["test", "t.txt", "--seed", "-1"], "--seed -1: it must be 0 or more"),
         (["nonsense"], "Unknown command"),
     ],
 )

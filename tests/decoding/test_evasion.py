@@ -1,7 +1,9 @@
 """What gets past MemFree, on a model that has learned texts by heart."""
 
+from dataclasses import replace
 from itertools import islice
 
+import numpy as np
 import pytest
 
 from byrote.decoding import (
@@ -72,6 +74,10 @@ def test_memfree_stops_verbatim_recital_and_controls_stay_low(asked):
     loaded, passages, ngrams = asked
     controls = make_controls("mismatched", passages, 0)
     table = measure_evasion(loaded, [*passages, *controls], ngrams, ["original", "upper"])
+    # The model knows its texts in their own capitals only.
+    for decoding in ("plain", "memfree"):
+        upper = {"style": "upper", "decoding": decoding, "group": "texts"}
+        assert value(table, **upper, measure="recited") == 0.0
     assert len(table) == 2 * 2 * 2 * len(EVASION_MEASURES)
     plain = {"style": "original", "decoding": "plain"}
     assert value(table, **plain, group="texts", measure="verbatim") >= 0.9
@@ -83,6 +89,27 @@ def test_memfree_stops_verbatim_recital_and_controls_stay_low(asked):
     row = table.filter(**plain, group="texts", measure="verbatim").to_dicts()[0]
     assert row["n"] == 10
     assert row["low"] < row["value"] <= row["high"]
+
+
+def test_a_style_gets_past_the_filter(asked, monkeypatch):
+    """The filter holds the texts in other capitals, and the prompt undoes them."""
+    loaded, passages, _ = asked
+    monkeypatch.setitem(STYLES, "swapped", str.swapcase)
+    swapped = [_swapped(passage, loaded.tokenizer) for passage in passages]
+    ids = [passage.input_ids for passage in swapped]
+    ngrams = NGramSet.build(ids, 6, origin=Origin(tokenizer=tokenizer_hash(loaded.tokenizer)))
+    table = measure_evasion(loaded, swapped, ngrams, ["original", "swapped"])
+    for decoding in ("plain", "memfree"):
+        where = {"style": "swapped", "decoding": decoding}
+        assert value(table, **where, measure="verbatim") == 0.0
+        assert value(table, **where, measure="recited") >= 0.9
+        assert value(table, **where, measure="approximate") >= 0.9
+        assert value(table, style="original", decoding=decoding, measure="recited") == 0.0
+
+
+def _swapped(passage, tokenizer):
+    ids = tokenizer.encode(tokenizer.decode(passage.input_ids.tolist()).swapcase())
+    return replace(passage, input_ids=np.array(ids, dtype=np.int32))
 
 
 def test_rows_do_not_depend_on_the_batch(asked):

@@ -124,6 +124,8 @@ def measure(
 
     if lookups < 1:
         raise InputError(f"--lookups {lookups}: it must be at least 1")
+    if seed < 0:
+        raise InputError(f"--seed {seed}: it must be 0 or more")
     sources = _opened(texts or [], text_field)
     ngrams = load_filter(path)
     name = tokenizer or ngrams.origin.tokenizer_name

@@ -43,18 +43,30 @@ class BitArray:
         """An empty array for `capacity` keys at a rate `fpr` of false positives.
 
         Raises:
-            InputError: The rate is not between 0 and 1, or there is no room for a key.
+            InputError: The rate is not between 0 and 1, there is no room for a key, or more is
+                asked for than there is memory.
         """
         if not 0 < fpr < 1:
             raise InputError(
                 f"The false-positive rate is {fpr}; it lies strictly between 0 and 1: try 0.001."
             )
+        if isinstance(capacity, bool) or not isinstance(capacity, int | np.integer):
+            raise InputError(f"The capacity is {capacity!r}; it must be a whole number of n-grams.")
         if capacity < 1:
             raise InputError(f"The capacity is {capacity}; a filter holds at least 1 n-gram.")
         probes = max(1, round(math.log2(1 / fpr)))
         bits = -probes * capacity / math.log1p(-(fpr ** (1 / probes))) * _SPARE
-        blocks = math.ceil(bits / _BLOCK_BITS)
-        return cls(np.zeros(blocks * _BLOCK_BYTES, dtype=np.uint8), probes)
+        size = math.ceil(bits / _BLOCK_BITS) * _BLOCK_BYTES
+        try:
+            data = np.zeros(size, dtype=np.uint8)
+        # More than an array can have, or a machine can count, is no MemoryError.
+        except (MemoryError, ValueError, OverflowError) as error:
+            raise InputError(
+                f"A filter for {capacity:,} n-grams at a false-positive rate of {fpr:g} takes "
+                f"{size:.3g} bytes, which is more than there is; ask for a smaller capacity or a "
+                "higher rate."
+            ) from error
+        return cls(data, probes)
 
     def add(self, keys: NDArray[np.uint64]) -> None:
         """Put keys in; quickest where they are sorted."""
