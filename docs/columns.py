@@ -16,6 +16,7 @@ from byrote.studies import get_study
 from byrote.studies import schemas as frame
 from byrote.studies.dynamics import schemas as dynamics
 from byrote.studies.goldfish import schemas as goldfish
+from byrote.studies.localization import schemas as localization
 
 DOCS = Path(__file__).parent
 
@@ -25,12 +26,15 @@ PAGES: dict[str, tuple[ModuleType, ...]] = {
     "studies/dynamics.md": (),
     "studies/goldfish-tables.md": (goldfish,),
     "studies/goldfish.md": (),
+    "studies/localization-tables.md": (localization,),
+    "studies/localization.md": (),
 }
 """Page -> modules with `SCHEMAS`, `COLUMNS` and perhaps `ABOUT`, whose tables it describes."""
 
 CLAIMS: dict[str, str] = {
     "studies/dynamics.md": "dynamics",
     "studies/goldfish.md": "goldfish",
+    "studies/localization.md": "localization",
 }
 """Page -> study whose claims it lists."""
 
