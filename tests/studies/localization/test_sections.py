@@ -215,7 +215,7 @@ def test_a_smaller_run_is_shown():
         injection=replace(SMOKE.injection, groups={}),
     )
     shown = sections(study_data(config), config)
-    assert [section.id for section in shown] == ["deletion", "confusion", "layers"]
+    assert [section.id for section in shown] == ["deletion", "confusion"]
 
 
 def test_what_was_measured_is_shown_as_what_was_made_up_is(measured, whole, tmp_path):

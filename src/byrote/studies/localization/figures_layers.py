@@ -85,6 +85,8 @@ def layer_figures(data: StudyData, config: LocalizationConfig) -> list[Figure]:
     figures = []
     for (setting,), rows in found.group_by("setting", maintain_order=True):
         chosen = telling(config, rows, most=6)
+        if not chosen:
+            continue
         styles = looks(config, chosen)
         series = {name: look.name for name, look in styles.items()}
         means = rows.filter(pl.col("method").is_in(chosen)).group_by(
