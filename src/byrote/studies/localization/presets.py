@@ -128,25 +128,30 @@ SMOKE = LocalizationConfig(
 """At most two minutes on two cores: every method and experiment on a tiny random model, once with
 sentences injected into it, once with passages that it is shown until it recites them."""
 
+# The paper's bound on the distance of the greedy text (20 characters) leaves three passages of eight
+# hundred windows: one wrong token early on, and all behind it is another text. More than 90 % of the
+# tokens right, given those before them, is what decides here.
 _GEMMA = Setting(
     model="bundled:gemma3-270m",
     sources=("corpus:wellknown", "corpus:licenses", "corpus:kjv"),
-    windows=300,
+    windows=400,
+    stride=24,
     prefix=16,
     suffix=32,
-    passages=6,
-    dev=2,
+    passages=8,
+    dev=3,
     distinct=12,
+    distance=1000,
 )
 _SMOLLM = Setting(
     model="bundled:smollm2-135m",
     how="exposed",
     sources=("corpus:kjv",),
-    windows=9,
+    windows=11,
     prefix=16,
     suffix=32,
-    passages=6,
-    dev=2,
+    passages=8,
+    dev=3,
     distinct=12,
     epochs=20,
     lr=1e-4,
