@@ -110,6 +110,7 @@ def _train(
             "tokens_shown": last["tokens_shown"],
             "tokens_learned": last["tokens_learned"],
             "epsilon": 7.5 if arm.objective == "dp-sgd" else None,
+            "delta": 1e-6 if arm.objective == "dp-sgd" else None,
             "seconds": 20.0,
             "validation_loss": last["loss"],
         }
@@ -172,6 +173,10 @@ def _tune(
                 one = _recital(rng, done, False, 1 / arm.k if mask else None)
                 shared |= {"member": True, "decoding": "greedy"}
                 rows.setdefault("extreme_texts", []).append(shared | one)
+            if epoch in (0, epochs):
+                one = _recital(rng, 0.0, False, 1 / arm.k if mask else None)
+                shared |= {"document": f"n{seed}.{number}", "member": False, "decoding": "greedy"}
+                rows["extreme_texts"].append(shared | one)
 
 
 def _membership(config: GoldfishConfig) -> pl.DataFrame:

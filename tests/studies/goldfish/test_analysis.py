@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import polars as pl
@@ -117,6 +118,19 @@ def test_losses_are_compared_within_repetitions(tables, derived):
         assert found[arm]["gap_low"] < found[arm]["gap"] < found[arm]["gap_high"]
 
 
+def test_standard_training_is_known_by_its_fields(tables, derived):
+    """Under another name it is what others are compared with all the same."""
+    names = {name: f"arm-{i}" for i, name in enumerate(CONFIG.arms)}
+    config = replace(
+        CONFIG,
+        arms={names[name]: arm for name, arm in CONFIG.arms.items()},
+        scratch=replace(CONFIG.scratch, arms=tuple(names[n] for n in CONFIG.scratch.arms)),
+    )
+    renamed = tables["trainings"].with_columns(pl.col("arm").replace_strict(names))
+    found = analyse({"trainings": renamed, "validation": tables["validation"]}, config)["losses"]
+    assert found["gap"].to_list() == derived["losses"]["gap"].to_list()
+
+
 def test_losses_without_a_standard_have_no_gap(tables):
     rest = {name: tables[name].filter(pl.col("arm") != "standard") for name in tables}
     found = analyse(rest, CONFIG)["losses"]
@@ -140,6 +154,24 @@ def test_membership_is_judged_in_each_repetition():
         assert found.filter(seed=seed, measure="tpr_at_0.01")["value"].item() == known
 
 
+def test_where_all_are_told_apart_a_rate_keeps_its_uncertainty():
+    found = analyse({"scores": scores(shift=20.0)}, CONFIG)["membership"]
+    assert (found["value"] == 1).all()
+    areas, rates = found.filter(measure="auc"), found.filter(pl.col("measure") != "auc")
+    assert areas["low"].is_nan().all()
+    assert rates["low"].to_list() == [pytest.approx(wilson(24, 24)[0])] * 6
+    assert (rates["high"] == 1).all()
+
+
+def test_the_papers_rate_is_there_where_documents_are_enough():
+    table = scores(others=1000, seeds=1, members=30)
+    found = analyse({"scores": table}, CONFIG)["membership"]
+    assert found["measure"].to_list() == ["auc", "tpr_at_0.001", "tpr_at_0.01", "tpr_at_0.05"]
+    others = np.sort(table.filter(~pl.col("member"))["score"].to_numpy())
+    known = (table.filter("member")["score"].to_numpy() > others[-2]).mean()
+    assert found.filter(measure="tpr_at_0.001")["value"].item() == known
+
+
 def test_rates_that_so_few_cannot_show_are_left_out():
     found = analyse({"scores": scores(others=40)}, CONFIG)["membership"]
     assert set(found["measure"]) == {"auc", "tpr_at_0.05"}
@@ -155,7 +187,8 @@ def test_epochs_of_the_extreme_setting_are_pooled(tables, derived):
         assert row["loss_dropped"] == group["loss_dropped"].mean() or row["arm"] != "standard"
     assert derived["extreme_epochs"].filter(arm="standard")["loss_dropped"].null_count() == 7
     for row in derived["extreme_overlap"].iter_rows(named=True):
-        group = tables["extreme_texts"].filter(arm=row["arm"], long=row["long"], epoch=row["epoch"])
+        keys = ("arm", "long", "epoch", "member")
+        group = tables["extreme_texts"].filter(**{key: row[key] for key in keys})
         assert row["value"] == pytest.approx(np.mean(by_seed(group, "rouge_l")))
         if row["long"]:
             # One repetition has no interval.

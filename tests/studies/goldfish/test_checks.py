@@ -35,7 +35,7 @@ SCRATCH = [
     ),
     (
         {"scratch__arms": ("more",), "arms__more__input_factor": 0.1},
-        r"arms.more.input_factor = 0.1 shows 3 sequences, fewer than the 12 copies",
+        r"arms.more.input_factor = 0.1 shows no copy of any document: scratch.repeats is 4; take",
     ),
     ({"scratch__model": ""}, r"scratch.model: The model source is empty. Give a hub id"),
     ({"scratch__model": "random:lama"}, r"scratch.model: .*'lama'. Did you mean llama"),
@@ -127,6 +127,8 @@ def test_names_that_differ_in_case_alone_are_refused(corpus):
 
 def test_what_can_work_is_let_through(corpus, folder):
     check(tiny(corpus))
+    # Half of the copies, and half of the background.
+    check(tiny(corpus, scratch__arms=("more",), arms__more__input_factor=0.5))
     check(tuning(corpus, folder))
     check(tuning(corpus, folder, extreme__arms=(), extreme__long_arms=("hash-4",)))
     for preset in PRESETS.values():

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from byrote.studies.goldfish.copies import copies, edited, reformatted
+from byrote.studies.goldfish.copies import copies, edited, reformatted, stretches
 from byrote.studies.goldfish.world import first_windows
 
 
@@ -27,6 +27,15 @@ def make(document, tokenizer, how, count=20, seed=0, edit_every=25):
 def test_exact_copies_are_the_document(document, tokenizer):
     for copy in make(document, tokenizer, "exact"):
         np.testing.assert_array_equal(copy, document.ids)
+
+
+@pytest.mark.parametrize(
+    ("tokens", "every", "edits"), [(63, 50, 1), (2047, 50, 41), (10, 50, 1), (80, 50, 2)]
+)
+def test_edits_are_as_many_as_stretches(tokens, every, edits):
+    ids = np.zeros(tokens, dtype=np.int32)
+    copy = edited(ids, 100, every, np.random.default_rng(0))
+    assert stretches(tokens, every) == int((copy != ids).sum()) == edits
 
 
 @pytest.mark.parametrize("how", ["edited", "reformatted"])

@@ -39,7 +39,12 @@ def test_every_epoch_and_passage_has_a_row(tables):
         found = tables["extreme"].filter(pl.col("arm") == arm, ~pl.col("long"))
         assert found["epoch"].to_list() == [e for e in range(5) for _ in range(3)]
         texts = tables["extreme_texts"].filter(pl.col("arm") == arm, ~pl.col("long"))
-        assert texts["epoch"].to_list() == [e for e in (0, 2, 4) for _ in range(3)]
+        shown = texts.filter("member")
+        assert shown["epoch"].to_list() == [e for e in (0, 2, 4) for _ in range(3)]
+        # The control is asked before and after.
+        never = texts.filter(~pl.col("member"))
+        assert never["epoch"].to_list() == [e for e in (0, 4) for _ in range(3)]
+        assert not set(never["document"]) & set(found["document"])
     long = tables["extreme"].filter("long")
     assert (long["arm"].unique().to_list(), long["epoch"].max()) == (["hash-3"], 6)
 
@@ -87,7 +92,8 @@ def test_losses_are_those_of_the_learned_and_the_dropped_tokens(tables, config, 
 def test_the_suffix_alone_is_asked_for(tables, corpus, folder):
     """Reciting as the training pass tells it, and as greedy decoding does."""
     exact = tables["extreme"].select("arm", "long", "epoch", "document", "exact")
-    texts = tables["extreme_texts"].select("arm", "long", "epoch", "document", "exact")
+    texts = tables["extreme_texts"].filter("member")
+    texts = texts.select("arm", "long", "epoch", "document", "exact")
     both = texts.join(exact, on=["arm", "long", "epoch", "document"], suffix="_told")
     assert len(both) == len(texts)
     assert both["exact"].to_list() == both["exact_told"].to_list()
@@ -109,6 +115,11 @@ def test_passages_are_learned_but_for_what_is_dropped(corpus, folder, tmp_path):
     goldfish = last.filter(arm="hash-3")
     assert (goldfish["loss_learned"] < 0.2 * goldfish["loss_dropped"]).all()
     texts = tables["extreme_texts"].filter(epoch=60)
+    never, texts = texts.filter(~pl.col("member")), texts.filter("member")
+    assert not never["exact"].any()
+    assert (never["rouge_l"] < 0.5).all()
+    masked = never.filter(arm="hash-3")
+    assert masked["dropped_share"].null_count() == 0
     assert texts.filter(arm="standard")["rouge_l"].to_list() == [1.0] * 3
     assert (texts.filter(arm="hash-3")["rouge_l"] < 1).all()
     assert texts.filter(arm="hash-3")["at_dropped"].all()

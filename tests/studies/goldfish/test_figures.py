@@ -224,6 +224,23 @@ def test_a_chart_of_one_arm_names_it(figures):
     assert figures["extreme-recited-long"].chart.title.to_dict()["text"].endswith(": k = 4")
 
 
+def test_equal_lines_do_not_hide_each_other(laptop):
+    epochs = laptop.tables["extreme_epochs"].with_columns(value=pl.lit(0.0))
+    data = StudyData(
+        laptop.folder, laptop.run, {**laptop.tables, "extreme_epochs": epochs}, laptop.claims
+    )
+    (figure,) = [f for f in extreme_figures(data, LAPTOP)[0] if f.name == "extreme-recited"]
+    drawn = {row["series"]: row["value"] for row in _rows(figure) if "epoch" in row}
+    assert len(drawn) == len(set(drawn.values())) == len(LAPTOP.extreme.arms)
+    assert min(drawn.values()) > -0.05
+
+
+def test_what_is_never_shown_is_a_level(figures):
+    levels = [row for row in _rows(figures["extreme-rouge"]) if "text" in row]
+    assert [row["text"] for row in levels] == ["never shown"]
+    assert 0.1 < levels[0]["value"] < 0.25
+
+
 def test_membership_is_set_beside_the_papers_area_only(figures):
     assert any("paper" in row.get("series", "") for row in _rows(figures["membership-auc"]))
     # Its rates are at another share of false alarms.

@@ -92,13 +92,15 @@ def tuned(
         for epoch in (0, 20):
             for number in range(DOCUMENTS):
                 row = {
-                    "arm": arm, "seed": seed, "long": False, "epoch": epoch,
+                    "arm": arm, "seed": seed, "long": False, "epoch": epoch, "member": True,
                     "exact": epoch > 0 and number < count,
                     "rouge_l": overlap if epoch else 0.2,
                     **more,
                 }  # fmt: skip
                 table.append(row)
                 texts.append(row)
+                # What is never shown must not count.
+                texts.append({**row, "member": False, "rouge_l": 1 - row["rouge_l"]})
     return table, texts
 
 
@@ -454,6 +456,38 @@ def test_fewer_beams_than_the_papers_tell_nothing_of_its_attack():
 def test_rates_that_the_documents_cannot_show_are_named():
     why = judged("membership-low-fpr", CASES["membership-low-fpr"][2])["why"]
     assert "a false-positive rate of 1 %" in why
+
+
+def test_at_the_papers_rate_where_documents_are_enough():
+    """The lowest rate that there is decides."""
+    low = membership("loss", "tpr_at_0.001", hash_3=about(0.1), standard=about(0.9, 0.02))
+    high = membership("loss", "tpr_at_0.01", hash_3=about(0.9), standard=about(0.9, 0.02))
+    tables = Tables({"membership": pl.concat([high["membership"], low["membership"]])})
+    found = judged("membership-low-fpr", tables)
+    assert found["verdict"] == "holds"
+    assert "at 0.1 % false ones" in found["text"]
+
+
+def test_where_all_members_are_found_nothing_can_be_hidden_better():
+    ones = [1.0, 1.0, 1.0]
+    found = judged(
+        "membership-low-fpr", membership("loss", "tpr_at_0.01", hash_3=ones, standard=ones)
+    )
+    assert found["verdict"] == "not tested"
+    assert "finds 72 of 72 members (95 % interval from 95 %) under 3-goldfish" in found["text"]
+    assert found["why"].startswith("all members are found under both")
+    assert (found["low"], found["high"]) == (None, None)
+
+
+def test_repetitions_that_agree_at_the_ceiling_give_no_interval():
+    ones = [1.0, 1.0, 1.0]
+    names = ("hash_3", "hash_4", "hash_8", "hash_32", "hash_128")
+    found = judged("membership-stays", membership("zlib", "auc", **dict.fromkeys(names, ones)))
+    assert found["verdict"] == "holds"
+    assert "all told apart in 3 of 3 repetitions, of 24 members and 100 others" in found["text"]
+    assert (found["value"], found["low"], found["high"]) == (1.0, None, None)
+    near = membership("zlib", "auc", **dict.fromkeys(names, ones) | {"hash_3": [1.0, 1.0, 0.9996]})
+    assert "hash-3: AUC: 0.9999 (0.9993 to 1.0000)" in judged("membership-stays", near)["text"]
 
 
 def test_the_long_course_is_another_experiment():

@@ -52,6 +52,8 @@ def test_the_lowest_rate_of_false_alarms_is_told(laptop):
         ("static-4", "Static masks"),
         ("self-contrastive", "Self-contrastive"),
         ("patch-level", "Patch-level"),
+        ("hash-4-edited", "Edited copies have one other token in 63"),
+        ("mile", "Each objective"),
         ("dp-sgd", "DP-SGD"),
         ("standard", "MemFree"),
     ],

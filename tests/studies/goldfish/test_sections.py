@@ -89,7 +89,7 @@ def test_the_table_of_objectives_has_each_of_them(laptop):
         "control", "standard", "goldfish, k = 4", "MiLe", "focal loss", "self-contrastive",
         "patch-level", "DP-SGD", "standard, MemFree decoding",
     ]  # fmt: skip
-    assert lines["DP-SGD"][0].small == "ε = 7.5"
+    assert lines["DP-SGD"][0].small == "ε = 7.5 at δ = 1e-06"
     assert lines["standard"][0].small == ""
     memfree, standard = lines["standard, MemFree decoding"], lines["standard"]
     assert memfree[1].text == "0.0 %"
@@ -111,6 +111,35 @@ def test_an_arm_without_privacy_has_no_epsilon(laptop):
     tables = {**laptop.tables, "trainings": laptop.tables["trainings"].drop("epsilon")}
     data = StudyData(laptop.folder, laptop.run, tables, laptop.claims)
     assert {row.epsilon for row in objective_rows(data, LAPTOP)} == {None}
+
+
+def test_the_delta_of_a_run_that_did_not_write_it_down_is_the_objectives(laptop):
+    tables = {**laptop.tables, "trainings": laptop.tables["trainings"].drop("delta")}
+    data = StudyData(laptop.folder, laptop.run, tables, laptop.claims)
+    (row,) = [row for row in objective_rows(data, LAPTOP) if row.label == "DP-SGD"]
+    assert (row.epsilon, row.delta) == (7.5, 1e-5)
+
+
+def test_intervals_do_not_vanish_where_all_members_are_found(laptop):
+    table = laptop.tables["membership"].with_columns(
+        value=pl.lit(1.0), low=pl.lit(float("nan")), high=pl.lit(float("nan"))
+    )
+    data = StudyData(laptop.folder, laptop.run, {"membership": table}, laptop.claims)
+    cells = _lines(membership_table(data, LAPTOP, "loss"))["k = 3"]
+    assert (cells[1].text, cells[1].small) == ("1.000", "all told apart")
+    # Wilson's interval of 72 members of 72.
+    assert (cells[2].text, cells[2].small) == ("100.0 %", "95–100")
+
+
+def test_the_papers_rate_has_a_column_where_it_was_measured(laptop):
+    table = laptop.tables["membership"]
+    more = table.filter(measure="tpr_at_0.01").with_columns(measure=pl.lit("tpr_at_0.001"))
+    tables = {"membership": pl.concat([table, more])}
+    data = StudyData(laptop.folder, laptop.run, tables, laptop.claims)
+    block = membership_table(data, LAPTOP, "loss")
+    assert block is not None
+    assert block.header[1:5] == ["AUC", "found at 0.1 %", "found at 1 %", "found at 5 %"]
+    assert _lines(block)["k = 3"][2].text == _lines(block)["k = 3"][3].text
 
 
 def test_divergences_stand_beside_those_published(laptop):

@@ -6,19 +6,21 @@ are compared within a repetition.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import polars as pl
 
 from byrote.errors import InputError
-from byrote.recall.intervals import Estimate, rate, t_mean
+from byrote.recall.intervals import Estimate, rate, t_mean, wilson
 from byrote.recall.membership import auc, tpr_at_fpr
+from byrote.studies.goldfish.arms import Cast
 from byrote.studies.goldfish.config import GoldfishConfig
 
 __all__ = ["FPRS", "analyse", "by_seed", "paired"]
 
-FPRS = (0.01, 0.05)
+FPRS = (0.001, 0.01, 0.05)
 """False-positive rates at which the membership attacks are judged."""
 
 _ESTIMATE: dict[str, Any] = {
@@ -39,7 +41,7 @@ def analyse(tables: Mapping[str, pl.DataFrame], config: GoldfishConfig) -> dict[
     if "scores" in tables:
         derived["membership"] = _membership(tables["scores"])
     if {"trainings", "validation"} <= tables.keys():
-        derived["losses"] = _losses(tables["trainings"])
+        derived["losses"] = _losses(tables["trainings"], config)
     if "extreme" in tables:
         derived["extreme_epochs"] = _extreme(tables["extreme"])
     if "extreme_texts" in tables:
@@ -117,7 +119,8 @@ def _divergence(documents: pl.DataFrame, config: GoldfishConfig) -> pl.DataFrame
 def _membership(scores: pl.DataFrame) -> pl.DataFrame:
     """How well attacks tell documents that were shown: one row for each seed, attack and measure.
 
-    The value of a repetition has the bootstrap interval over its documents.
+    The value of a repetition has the bootstrap interval over its documents. At its floor or ceiling
+    all resamples agree, and there is none: a share then has Wilson's, over the members.
     """
     rows = []
     for (arm, seed, attack), group in scores.group_by("arm", "seed", "attack", maintain_order=True):
@@ -129,7 +132,11 @@ def _membership(scores: pl.DataFrame) -> pl.DataFrame:
             except InputError:
                 # Too few documents were held out to show such a rate.
                 continue
+        members = int(member.sum())
         for measure, estimate in found:
+            low, high = estimate.low, estimate.high
+            if measure != "auc" and math.isnan(low):
+                low, high = wilson(round(estimate.value * members), members)
             rows.append(
                 {
                     "arm": arm,
@@ -137,8 +144,8 @@ def _membership(scores: pl.DataFrame) -> pl.DataFrame:
                     "attack": attack,
                     "measure": measure,
                     "value": estimate.value,
-                    "low": estimate.low,
-                    "high": estimate.high,
+                    "low": low,
+                    "high": high,
                     "n": len(group),
                 }
             )
@@ -157,12 +164,13 @@ def _membership(scores: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _losses(trainings: pl.DataFrame) -> pl.DataFrame:
+def _losses(trainings: pl.DataFrame, config: GoldfishConfig) -> pl.DataFrame:
     """The validation loss at the end, and its difference to standard training, over repetitions."""
+    standard = Cast.of(config, config.scratch.arms).standard or ""
     rows = []
     for (name,), group in trainings.group_by("arm", maintain_order=True):
         ends = t_mean(group["validation_loss"].to_numpy())
-        gap = t_mean(paired(trainings, "validation_loss", str(name), "standard"))
+        gap = t_mean(paired(trainings, "validation_loss", str(name), standard))
         rows.append(
             {
                 "arm": name,
@@ -203,10 +211,11 @@ def _extreme(extreme: pl.DataFrame) -> pl.DataFrame:
 def _overlap(texts: pl.DataFrame) -> pl.DataFrame:
     """ROUGE-L of the continuations, of every arm and epoch at which there are some."""
     rows = []
-    for (arm, long, epoch), group in texts.group_by("arm", "long", "epoch", maintain_order=True):
+    keys = ("arm", "long", "epoch", "member")
+    for key, group in texts.group_by(*keys, maintain_order=True):
         found = _over_seeds(group, "rouge_l")
-        rows.append({"arm": arm, "long": long, "epoch": epoch, **_row(found, group)})
-    schema = {"arm": pl.String, "long": pl.Boolean, "epoch": pl.Int32}
+        rows.append({**dict(zip(keys, key, strict=True)), **_row(found, group)})
+    schema = {"arm": pl.String, "long": pl.Boolean, "epoch": pl.Int32, "member": pl.Boolean}
     return pl.DataFrame(rows, schema={**schema, **_ESTIMATE})
 
 

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
 import altair as alt
+import numpy as np
 import polars as pl
 
-from byrote.recall.intervals import t_mean
+from byrote.recall.intervals import rate, t_mean
 from byrote.report.study import StudyData
 from byrote.studies.looks import table
 
 __all__ = [
+    "attack_means",
     "estimates",
     "means_over_seeds",
     "overlap_axis",
@@ -103,3 +106,38 @@ def means_over_seeds(
     more = {**dict.fromkeys(("value", "low", "high"), pl.Float64), "seeds": pl.Int32}
     result = pl.DataFrame(rows, schema={**schema, **more})
     return result if limits is None else result.with_columns(pl.col("low", "high").clip(*limits))
+
+
+def attack_means(
+    values: pl.DataFrame, keys: Sequence[str], measure: str, members: int
+) -> pl.DataFrame:
+    """A membership attack over repetitions, with intervals that do not vanish at the ceiling.
+
+    Of a share of members found: Wilson's interval over the members of all repetitions, these being
+    clusters. Of the AUC: the t-interval over repetitions, and none where all members are told apart
+    in each of them, since that all agree says nothing of how sure it is.
+
+    Args:
+        values: The keys, `seed` and `value`, one row for each repetition.
+        keys: What names a condition.
+        measure: `auc`, or another one, which is a share of the members.
+        members: How many there are in a repetition.
+
+    Returns:
+        The keys, `value`, `low`, `high`, `seeds`.
+    """
+    found = means_over_seeds(values, keys)
+    if measure == "auc":
+        apart = (pl.col("value") == 1) & (pl.col("low") == 1)
+        nothing = pl.when(apart).then(pl.lit(math.nan))
+        return found.with_columns(
+            nothing.otherwise(pl.col(end)).alias(end) for end in ("low", "high")
+        )
+    rows = []
+    for row in found.iter_rows(named=True):
+        group = values.filter(pl.all_horizontal(pl.col(key) == row[key] for key in keys))
+        counts = [round(share * members) for share in group["value"]]
+        outcomes = np.concatenate([np.arange(members) < count for count in counts])
+        ends = rate(outcomes, clusters=np.repeat(np.arange(len(counts)), members))
+        rows.append(row | {"low": ends.low, "high": ends.high})
+    return pl.DataFrame(rows, schema=found.schema)

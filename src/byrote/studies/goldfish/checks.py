@@ -150,13 +150,11 @@ def _check_scratch(scratch: ScratchConfig, config: GoldfishConfig) -> None:
                 f"arms.{name}.batch_factor = {arm.batch_factor} leaves no sequence of the "
                 f"{scratch.batch} of scratch.batch; take a larger one"
             )
-        repeated = scratch.documents * scratch.repeats
-        shown = round(arm.input_factor * (scratch.background + repeated))
-        if arm.copies != "none" and shown < repeated:
+        # Copies and background are scaled alike.
+        if round(arm.input_factor * scratch.repeats) < 1:
             raise InputError(
-                f"arms.{name}.input_factor = {arm.input_factor} shows {shown} sequences, fewer "
-                f"than the {repeated} copies of documents; take a larger one, or more "
-                "scratch.background"
+                f"arms.{name}.input_factor = {arm.input_factor} shows no copy of any document: "
+                f"scratch.repeats is {scratch.repeats}; take a larger one of the two"
             )
 
 

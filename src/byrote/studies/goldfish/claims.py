@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from byrote.studies.claims import Claim
-from byrote.studies.goldfish import judges, judges_beyond
+from byrote.studies.goldfish import judges, judges_beyond, judges_membership
 
 __all__ = ["CLAIMS"]
 
@@ -101,8 +101,8 @@ CLAIMS: tuple[Claim, ...] = (
         "F",
         "not measured",
         judges_beyond.not_measured(
-            "models that can be trained here are at chance on such benchmarks; the validation loss "
-            "of each arm is in the table of losses"
+            "byrote runs no benchmarks, at no size of this study; models of the smaller presets "
+            "would be at chance. The validation loss of each arm is in the table of losses"
         ),
     ),
     Claim(
@@ -132,8 +132,8 @@ CLAIMS: tuple[Claim, ...] = (
         "F",
         "not measured",
         judges_beyond.not_measured(
-            "Mauve compares thousands of long texts by a large model's features; a model of this "
-            "size writes nothing that it could tell apart"
+            "byrote has no Mauve, at no size of this study: it compares thousands of long texts by "
+            "a large model's features"
         ),
     ),
     Claim(
@@ -143,7 +143,7 @@ CLAIMS: tuple[Claim, ...] = (
         "AUC of loss over zlib bytes from .9963 (k = 3) to 1.000 (k = 128)",
         "F",
         "AUC of the same attack, members against documents never shown, at three k or more",
-        judges.membership_stays,
+        judges_membership.membership_stays,
     ),
     Claim(
         "membership-low-fpr",
@@ -151,8 +151,9 @@ CLAIMS: tuple[Claim, ...] = (
         "Table 2 (E7)",
         "at .1 % false positives the loss attack finds 3.45 % (k = 3) against 97.6 % (standard)",
         "F",
-        "true positives of the loss attack at 1 % false ones, 3-goldfish less standard",
-        judges.membership_low_fpr,
+        "true positives of the loss attack at .1 % false ones, or 1 % where there are too few "
+        "documents, 3-goldfish less standard; tested where it does not find all under both",
+        judges_membership.membership_low_fpr,
     ),
     Claim(
         "beam-resists",

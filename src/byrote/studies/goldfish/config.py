@@ -10,7 +10,8 @@ __all__ = ["COPIES", "Arm", "ExtremeConfig", "GoldfishConfig", "ScratchConfig"]
 
 COPIES = {
     "exact": "every copy of a document is the same",
-    "edited": "in half of the copies, one token in `edit_every` is another one, drawn anew",
+    "edited": "in half of the copies, one token of each stretch of about `edit_every` is another "
+    "one, drawn anew; a shorter document is one stretch",
     "reformatted": "half of the copies have other line breaks, spaces and soft hyphens, drawn anew",
     "none": "documents are not shown; other text of the corpus is in their place",
 }
@@ -59,7 +60,8 @@ class ExtremeConfig:
         arms: Names from the config's `arms`.
         long_arms: Those that are also shown for `long_epochs` with the first seed.
         corpus: Where passages are cut from: one from each of as many records.
-        passages: How many, other ones for every seed.
+        passages: How many, other ones for every seed. As many further ones are never shown: the
+            control, continued before the first epoch and after the last.
         tokens: Of a passage.
         prefix: How many of them are the prompt.
         epochs: How often each passage is shown; all are one batch.
@@ -105,7 +107,8 @@ class ScratchConfig:
         weight_decay: Of AdamW, whose betas are .9 and .95.
         clip: Largest norm of the gradient.
         precision: `float32`, or `bf16` with float32 weights.
-        edit_every: Tokens for one edit in an edited copy.
+        edit_every: Tokens for one edit in an edited copy, about: a document has as many equal
+            stretches as come nearest to this length, at least one, and an edit in each.
         beams: Of the beam attack.
         ngram: MemFree forbids n-grams of this length.
     """

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from byrote.studies.goldfish.world import Document
 
-__all__ = ["copies", "edited", "reformatted"]
+__all__ = ["copies", "edited", "reformatted", "stretches"]
 
 _SOFT_HYPHEN, _NO_BREAK_SPACE = "\u00ad", "\u00a0"
 _HYPHENATED, _UNBROKEN, _DOUBLE = 0.03, 0.05, 0.1
@@ -44,7 +44,7 @@ def copies(
         how: `exact`, `edited` or `reformatted`; of the latter two every other copy stays exact.
         rng: Draws the differences, new ones for each copy.
         tokenizer: Of the model.
-        edit_every: Tokens for one edit.
+        edit_every: Tokens for one edit, about: see `edited`.
         longest: Tokens that a copy can have; None has no limit.
     """
     found = []
@@ -79,11 +79,16 @@ def edited(
     """
     result = ids.copy()
     allowed = np.setdiff1d(np.arange(vocab), list(special))
-    edges = np.linspace(0, len(ids), max(1, round(len(ids) / every)) + 1).astype(int)
+    edges = np.linspace(0, len(ids), stretches(len(ids), every) + 1).astype(int)
     for start, end in itertools.pairwise(edges):
         where = int(rng.integers(start, end))
         result[where] = rng.choice(allowed[allowed != result[where]])
     return result
+
+
+def stretches(tokens: int, every: int) -> int:
+    """How many equal stretches of about `every` tokens there are, and with it edits; at least 1."""
+    return max(1, round(tokens / every))
 
 
 def reformatted(text: str, rng: np.random.Generator) -> str:

@@ -17,7 +17,7 @@ from byrote.exposure import (
 )
 from byrote.models import LoadedModel, keep_freed_memory, load, twin
 from byrote.runs.tasks import CellContext
-from byrote.studies.goldfish.masks import goldfish_of, learned
+from byrote.studies.goldfish.masks import goldfish_of, learned, learned_documents
 from byrote.studies.goldfish.recital import RECITAL, greedy, recital_table
 from byrote.studies.goldfish.world import first_windows, passage_of
 from byrote.studies.watching import Looks, Progress
@@ -32,27 +32,31 @@ def run(params: dict[str, Any], context: CellContext) -> dict[str, pl.DataFrame]
 
     Returns:
         Tables `extreme` (one row per epoch and passage) and `extreme_texts` (one row per passage
-        and epoch at which it was continued).
+        and epoch at which it was continued; as many others that are never shown, before and after).
     """
     keep_freed_memory()
     extreme, seed = params["extreme"], params["repetition_seed"]
     loaded = load(extreme["model"], dtype="float32")
     if extreme["init"] == "random":
         loaded = twin(loaded, derive_seed(seed, "weights") % 2**63)
-    documents = first_windows(
-        loaded.tokenizer,
-        extreme["corpus"],
-        seed,
-        count=extreme["passages"],
-        tokens=extreme["tokens"],
+    count = extreme["passages"]
+    drawn = first_windows(
+        loaded.tokenizer, extreme["corpus"], seed, count=2 * count, tokens=extreme["tokens"]
     )
+    # Those never shown come last, so that what is shown does not depend on there being any.
+    documents, unseen = drawn[:count], drawn[count:]
     rows = [document.ids for document in documents]
     goldfish = goldfish_of(params["arm"], derive_seed(seed, "mask") % 2**63)
     keep = learned(rows, goldfish, loaded.tokenizer)
     sequences = Sequences.from_ids(rows, bos_id=loaded.bos_id, asked=keep)
-    passages = [passage_of(d, extreme["prefix"], member=True) for d in documents]
+    passages = [
+        passage_of(document, extreme["prefix"], member=number < count)
+        for number, document in enumerate(drawn)
+    ]
+    would = learned_documents([document.ids for document in unseen], goldfish, loaded.tokenizer)
+    masks = None if keep is None or would is None else [*keep, *would]
     record = Recorder(_recital(rows, sequences.first))
-    looks = _texts(loaded, passages, keep, extreme["every"])
+    looks = _texts(loaded, passages, count, masks, extreme["every"])
     epochs = params["epochs"]
     expose(
         loaded,
@@ -130,12 +134,17 @@ def _epochs(record: Recorder, documents: list[Any], prefix: int, first: int) -> 
 
 
 def _texts(
-    loaded: LoadedModel, passages: list[Passage], keep: list[np.ndarray] | None, every: int
+    loaded: LoadedModel,
+    passages: list[Passage],
+    shown: int,
+    keep: list[np.ndarray] | None,
+    every: int,
 ) -> Looks:
-    """Continue the passages every so many epochs."""
+    """Continue the passages shown, which stand first, now and then; all at both ends."""
 
-    def look(_: EpochView) -> pl.DataFrame:
-        found = greedy(loaded, passages, loaded.lead)
-        return recital_table(loaded, passages, found, "greedy", keep)
+    def look(view: EpochView) -> pl.DataFrame:
+        asked = passages if view.last or not view.epoch else passages[:shown]
+        found = greedy(loaded, asked, loaded.lead)
+        return recital_table(loaded, asked, found, "greedy", keep)
 
     return Looks(lambda view: view.last or view.epoch % every == 0, look, RECITAL)

@@ -14,7 +14,7 @@ from byrote.report.plotting import layered, plain, renamed, share_axis, styled
 from byrote.report.study import StudyData
 from byrote.studies.charts import curves_chart, estimates_chart, fitting_axis
 from byrote.studies.goldfish.arms import CONTROL, STANDARD, Cast
-from byrote.studies.goldfish.charts import means_over_seeds, overlap_axis
+from byrote.studies.goldfish.charts import attack_means, overlap_axis
 from byrote.studies.goldfish.config import GoldfishConfig
 from byrote.studies.goldfish.objectives import membership_rows, objective_rows
 from byrote.studies.goldfish.placing import add, placed, scratch_cast, steps, there
@@ -47,9 +47,11 @@ ATTACKS = {
 
 _MEASURES = {
     "auc": "area under the ROC curve (AUC)",
+    "tpr_at_0.001": "members found at 0.1 % false alarms",
     "tpr_at_0.01": "members found at 1 % false alarms",
     "tpr_at_0.05": "members found at 5 % false alarms",
 }
+_PUBLISHED = ("auc", "tpr_at_0.001")
 _SKIPPED = 0.1
 _MORE = ("chart-control-3", "square", (6, 3))
 # Height of a line of text in the chart of all objectives, as a share of its axis.
@@ -268,12 +270,14 @@ def membership_figures(data: StudyData, config: GoldfishConfig) -> list[Figure]:
             if values.is_empty():
                 continue
             seeds.append(values)
-            marks.append(means_over_seeds(values, ("series", "at")))
-            if measure == "auc":
+            members = config.scratch.documents
+            marks.append(attack_means(values, ("series", "at"), measure, members))
+            if measure in _PUBLISHED:
                 paper = Look(f"{look.name}, paper", "chart-muted", look.shape)
                 looks.append(paper)
+                column = 2 * number + _PUBLISHED.index(measure)
                 published += [
-                    {"series": paper.name, "at": at, "value": numbers[2 * number]}
+                    {"series": paper.name, "at": at, "value": numbers[column]}
                     for at, numbers in PUBLISHED_MEMBERSHIP.items()
                 ]
         if not marks:
@@ -293,7 +297,10 @@ def membership_figures(data: StudyData, config: GoldfishConfig) -> list[Figure]:
             y,
             x_title=f"one token in k is dropped; {CONTROL.name}: documents left out",
             title=words[0].upper() + words[1:],
-            subtitle=f"mean of {repetitions} repetitions (small), bars: 95 % t-intervals",
+            subtitle=f"mean of {repetitions} repetitions (small), bars: "
+            + (
+                "95 % t-intervals, none at 1" if measure == "auc" else "95 % intervals, all members"
+            ),
             seeds=drawn[1],
             published=paper_rows,
             share=measure != "auc",

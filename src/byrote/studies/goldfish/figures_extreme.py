@@ -16,6 +16,8 @@ from byrote.studies.looks import epoch_axis, table
 
 __all__ = ["extreme_figures"]
 
+# Of the height of the axis, between lines that would lie on each other.
+_STEP = 0.015
 _LEARNED = {"learned tokens": (1, 0), "dropped tokens": (2, 2)}
 
 
@@ -65,27 +67,45 @@ def _recited(rows: pl.DataFrame, cast: Cast, long: bool) -> Figure | None:
         "series", "epoch", pl.col("value", "low", "high").round(4).clip(0, 1)
     )
     chart = curves_chart(
-        curves,
+        _apart(curves),
         cast.looks(_in_order(rows, cast)),
         epoch_axis(float(rows["epoch"].max() or 1)),  # type: ignore[arg-type]
         alt.Y(
             "value:Q",
             title="passages recited in full",
             # A line at 0 would else lie under the axis.
-            scale=alt.Scale(domain=[-0.03, 1.04], nice=False),
+            scale=alt.Scale(domain=[-0.05, 1.04], nice=False),
             axis=alt.Axis(format=".0%", values=[0, 0.2, 0.4, 0.6, 0.8, 1]),
         ),
         title=_title("Recited in full, by epoch", rows, cast),
-        subtitle=f"{of}; bands: 95 % intervals",
+        subtitle=f"{of}; bands: 95 % intervals; equal lines are set apart",
     )
     return _figure(f"extreme-recited{end}", chart, "share of passages recited in full by epoch")
+
+
+def _apart(curves: pl.DataFrame) -> pl.DataFrame:
+    """Curves of which none hides another: one that equals an earlier one lies below it."""
+    seen: dict[tuple[float, ...], int] = {}
+    found = []
+    for _, curve in curves.group_by("series", maintain_order=True):
+        values = tuple(curve.sort("epoch")["value"])
+        below = seen[values] = seen.get(values, -1) + 1
+        found.append(curve.with_columns(pl.col("value") - _STEP * below))
+    return pl.concat(found)
 
 
 def _overlap(rows: pl.DataFrame | None, cast: Cast, long: bool) -> Figure | None:
     if rows is None or rows.is_empty():
         return None
+    rows = rows.filter(pl.col("arm").is_in(list(cast.arms)))
+    # Of passages never shown there is one number, after the last epoch: what can be had without.
+    unseen = rows.filter(~pl.col("member") & (pl.col("epoch") == pl.col("epoch").max()))
+    level = pl.DataFrame({"text": ["never shown"], "value": [unseen["value"].mean()]})
+    rows = rows.filter("member")
+    if rows.is_empty():
+        return None
     end, of = _words(rows, long)
-    curves = _named(rows.filter(pl.col("arm").is_in(list(cast.arms))), cast).select(
+    curves = _named(rows, cast).select(
         "series", "epoch", pl.col("value", "low", "high").round(4).clip(0, 1)
     )
     chart = curves_chart(
@@ -95,6 +115,7 @@ def _overlap(rows: pl.DataFrame | None, cast: Cast, long: bool) -> Figure | None
         overlap_axis(top=1.04),
         title=_title("ROUGE-L of what greedy decoding writes", rows, cast),
         subtitle=f"{of}; bands: 95 % t-intervals",
+        levels=None if unseen.is_empty() else level,
         points=True,
     )
     return _figure(f"extreme-rouge{end}", chart, "ROUGE-L of greedy continuations by epoch")

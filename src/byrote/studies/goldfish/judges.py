@@ -50,8 +50,6 @@ __all__ = [
     "extreme_overlap",
     "extreme_standard",
     "like_control",
-    "membership_low_fpr",
-    "membership_stays",
     "monotone",
     "random_worse",
     "standard_recites",
@@ -94,7 +92,7 @@ def extreme_overlap(tables: Tables, config: GoldfishConfig) -> Judgement:
     cast = Cast.of(config, config.extreme.arms)
     standard = the(cast.standard, ORDINARY)
     goldfish = with_k(cast.ladder(), 4)
-    texts = tables["extreme_texts"].filter(~pl.col("long"))
+    texts = tables["extreme_texts"].filter(~pl.col("long") & pl.col("member"))
     last = texts.filter(pl.col("epoch") == pl.col("epoch").max().over("arm"))
     first = texts.filter((pl.col("epoch") == 0) & (pl.col("arm") == standard))
     means = pl.concat([last, first.with_columns(arm=pl.lit("untrained"))]).group_by("arm", "seed")
@@ -213,35 +211,6 @@ def equal_learned(tables: Tables, config: GoldfishConfig) -> Judgement:
         return within(gaps, what, "nats", least=-_SAME_LOSS, most=_SAME_LOSS, of=REPETITIONS)
 
     return each([(name, name) for name in cast.scaled().values()], judge, "ways")
-
-
-def membership_stays(tables: Tables, config: GoldfishConfig) -> Judgement:
-    """Table 2: membership still shows under every mask: AUC of loss / zlib above 0.9."""
-
-    def judge(group: pl.DataFrame) -> Judgement:
-        return within(by_seed(group, "value"), "AUC", least=0.9, limits=SHARE, of=REPETITIONS)
-
-    arms = list(scratch_cast(config).ladder().values())
-    at_least(len(arms), 3, "values of k")
-    found = tables["membership"].filter((pl.col("measure") == "auc") & (pl.col("attack") == "zlib"))
-    return each([(name, found.filter(pl.col("arm") == name)) for name in arms], judge, "masks")
-
-
-def membership_low_fpr(tables: Tables, config: GoldfishConfig) -> Judgement:
-    """Table 2: at few false positives the loss attack finds fewer members under 3-goldfish."""
-    cast = scratch_cast(config)
-    standard, goldfish = the(cast.standard, ORDINARY), with_k(cast.ladder(), 3)
-    found = tables["membership"].filter(
-        (pl.col("measure") == "tpr_at_0.01") & (pl.col("attack") == "loss")
-    )
-    if found.is_empty():
-        raise NotTested(
-            f"{config.scratch.heldout} documents never shown cannot show a false-positive rate of "
-            "1 %, for which it takes 100"
-        )
-    gaps = paired(found, "value", goldfish, standard)
-    what = "true positives at 1 % false ones, 3-goldfish less standard"
-    return direction(gaps, -1, what, limits=SIGNED_SHARE, of=REPETITIONS)
 
 
 def beam_resists(tables: Tables, config: GoldfishConfig) -> Judgement:

@@ -8,6 +8,7 @@ import polars as pl
 
 from byrote.recall.membership import fpr_floor
 from byrote.studies.goldfish.config import GoldfishConfig, ScratchConfig
+from byrote.studies.goldfish.copies import stretches
 
 __all__ = ["notes"]
 
@@ -39,8 +40,8 @@ def notes(tables: Mapping[str, pl.DataFrame], config: GoldfishConfig) -> list[st
     found.append(
         "Left out: BERTScore (it asks a further large model how alike two texts are; ROUGE-L and "
         "the edit distance need none), and with it the first column of the paper's Figure 10; "
-        "Mauve (E6), which compares thousands of long texts; and the benchmarks (E4), on which "
-        "models of this size are at chance."
+        "Mauve (E6), which compares thousands of long texts; and the benchmarks (E4). byrote has "
+        "neither of these two, whatever the size of the models."
     )
     found.append(
         "An interval is over repetitions, each with its own documents, order and weights; with "
@@ -81,6 +82,13 @@ def _repeated(scratch: ScratchConfig) -> float:
     return copies / (copies + scratch.background)
 
 
+def _edits(scratch: ScratchConfig) -> str:
+    tokens = scratch.tokens - 1
+    count = stretches(tokens, scratch.edit_every)
+    places = "one other token" if count == 1 else f"{count} other tokens"
+    return f"{places} in {tokens}"
+
+
 def _percent(share: float) -> str:
     digits = 0 if share >= 0.1 else 1
     return f"{100 * share:.{digits}f} %"
@@ -90,6 +98,11 @@ def _ways(config: GoldfishConfig) -> list[str]:
     """What must be known of some arms, if the run has them."""
     arms = [config.arms[name] for name in config.scratch.arms]
     found = []
+    if any(arm.copies == "edited" for arm in arms):
+        found.append(
+            f"Edited copies have {_edits(config.scratch)}; the masks tried with them are those of "
+            "the arms, and no other h was."
+        )
     if any(arm.objective == "goldfish" and arm.strategy == "random" for arm in arms):
         found.append(
             "Random masks are drawn once for each copy that is shown, so that in the end nearly "
@@ -101,6 +114,11 @@ def _ways(config: GoldfishConfig) -> list[str]:
             "Static masks drop every k-th token of a sequence. Documents always begin one here, so "
             "that all copies drop the same tokens; where copies stand at other offsets they would "
             "not."
+        )
+    if any(arm.objective not in ("next-token", "goldfish") for arm in arms):
+        found.append(
+            "Each objective that is compared was trained with one setting, at the learning rate of "
+            "all arms; none was tuned, so that the comparison holds for these settings alone."
         )
     if any(arm.objective == "self-contrastive" for arm in arms):
         found.append(

@@ -8,9 +8,10 @@ from typing import Any
 
 import polars as pl
 
+from byrote.exposure.objectives import find_objective
 from byrote.report.study import StudyData
 from byrote.studies.goldfish.arms import Cast
-from byrote.studies.goldfish.charts import estimates, means_over_seeds
+from byrote.studies.goldfish.charts import attack_means, estimates
 from byrote.studies.goldfish.config import GoldfishConfig
 from byrote.studies.goldfish.placing import scratch_cast
 from byrote.studies.looks import table
@@ -32,9 +33,10 @@ class ObjectiveRow:
         estimates: By `exact`, `rouge_l` and `edit_similarity`: over documents that were repeated.
         loss: Validation loss at the end, nats per token; None where it is that of another row.
         gap: The same less that of standard training.
-        auc: Area under the ROC curve of the zlib attack.
+        auc: Area under the ROC curve of the zlib attack; without an interval where all members
+            are told apart in every repetition.
         epsilon: Of differential privacy, where the arm has it.
-        delta: That it is for, where the arm sets it.
+        delta: That it is for.
     """
 
     label: str
@@ -88,17 +90,21 @@ def _row(data: StudyData, cast: Cast, name: str, decoding: str, label: str) -> O
     attack = membership_rows(data, "auc", "zlib").filter(pl.col("arm") == name)
     auc = None
     if not attack.is_empty():
-        auc = _triple(means_over_seeds(attack, ("arm",)).row(0, named=True))
-    epsilon = _spent(table(data, "trainings"), name)
-    delta = None if epsilon is None else cast.arms[name].options.get("delta")
+        auc = _triple(attack_means(attack, ("arm",), "auc", 0).row(0, named=True))
+    trainings = table(data, "trainings")
+    epsilon, delta = (_most(trainings, name, column) for column in ("epsilon", "delta"))
+    if epsilon is not None and delta is None:
+        # Runs of before it was written down: it is what the objective was made with.
+        arm = cast.arms[name]
+        delta = getattr(find_objective(arm.objective, arm.options), "delta", None)
     return ObjectiveRow(label, written, loss, gap, auc, epsilon, delta)
 
 
-def _spent(trainings: pl.DataFrame | None, name: str) -> float | None:
-    """The largest epsilon of an arm's repetitions."""
-    if trainings is None or "epsilon" not in trainings.columns:
+def _most(trainings: pl.DataFrame | None, name: str, column: str) -> float | None:
+    """The largest value of an arm's repetitions."""
+    if trainings is None or column not in trainings.columns:
         return None
-    found = trainings.filter(pl.col("arm") == name)["epsilon"].drop_nulls()
+    found = trainings.filter(pl.col("arm") == name)[column].drop_nulls()
     return None if found.is_empty() else float(found.max())  # type: ignore[arg-type]
 
 

@@ -8,7 +8,8 @@ import polars as pl
 
 from byrote.report.page import Cell, TableBlock
 from byrote.report.study import StudyData
-from byrote.studies.goldfish.charts import means_over_seeds
+from byrote.studies.goldfish.analysis import FPRS
+from byrote.studies.goldfish.charts import attack_means
 from byrote.studies.goldfish.config import GoldfishConfig
 from byrote.studies.goldfish.figures_costs import ATTACKS, PUBLISHED_MEMBERSHIP
 from byrote.studies.goldfish.figures_masks import PUBLISHED_DIVERGENCE
@@ -81,11 +82,14 @@ def membership_table(data: StudyData, config: GoldfishConfig, attack: str) -> Ta
     """E7 beside the paper's Table 2: an arm a row, for one attack."""
     cast = scratch_cast(config)
     places = steps(cast)
-    measures = ("auc", "tpr_at_0.01", "tpr_at_0.05")
     means = {}
-    for measure in measures:
+    for measure in ("auc", *(f"tpr_at_{fpr:g}" for fpr in FPRS)):
         rows = membership_rows(data, measure, attack)
-        found = means_over_seeds(rows.filter(pl.col("arm").is_in(list(cast.arms))), ("arm",))
+        rows = rows.filter(pl.col("arm").is_in(list(cast.arms)))
+        # A tenth of a per cent takes a thousand documents.
+        if rows.is_empty() and measure == f"tpr_at_{FPRS[0]:g}":
+            continue
+        found = attack_means(rows, ("arm",), measure, config.scratch.documents)
         means[measure] = {row["arm"]: row for row in found.iter_rows(named=True)}
     lines = []
     column = 2 * list(ATTACKS).index(attack)
@@ -94,17 +98,21 @@ def membership_table(data: StudyData, config: GoldfishConfig, attack: str) -> Ta
             continue
         paper = PUBLISHED_MEMBERSHIP.get(places.get(name, ""))
         cells = [Cell(cast.label(name), heading=True)]
-        for measure in measures:
-            row = means[measure].get(name)
+        for measure, rows in means.items():
+            row = rows.get(name)
             ends = None if row is None else (row["value"], row["low"], row["high"])
-            cells.append(_number(ends, 3) if measure == "auc" else _share(ends))
+            cells.append(_area(ends) if measure == "auc" else _share(ends))
         cells.append(Cell(f"{paper[column]:.4f}" if paper else "–", number=True))
         cells.append(Cell(f"{100 * paper[column + 1]:.2f} %" if paper else "–", number=True))
         lines.append(cells)
     if not lines:
         return None
-    header = ["arm", "AUC", "found at 1 %", "found at 5 %", "paper: AUC", "paper: found at 0.1 %"]
-    caption = f"Attack by {ATTACKS[attack].name}: mean over repetitions, 95 % t-interval"
+    found = [f"found at {100 * float(m.split('_')[-1]):g} %" for m in means if m != "auc"]
+    header = ["arm", "AUC", *found, "paper: AUC", "paper: found at 0.1 %"]
+    caption = (
+        f"Attack by {ATTACKS[attack].name}: mean over repetitions; 95 % intervals, of the AUC t's "
+        "over repetitions, of rates Wilson's over the members of all repetitions"
+    )
     return TableBlock(caption, header, lines, collapsed=True)
 
 
@@ -126,7 +134,7 @@ def objectives_table(data: StudyData, config: GoldfishConfig) -> TableBlock | No
                 _number(row.estimates.get("rouge_l"), 2),
                 _number(row.estimates.get("edit_similarity"), 2),
                 _number(row.loss, 3),
-                _number(row.auc, 3),
+                _area(row.auc),
             ]
         )
     header = [
@@ -135,6 +143,13 @@ def objectives_table(data: StudyData, config: GoldfishConfig) -> TableBlock | No
     ]  # fmt: skip
     caption = "All objectives, on repeated documents: mean and 95 % interval"
     return TableBlock(caption, header, lines)
+
+
+def _area(ends: Triple | None) -> Cell:
+    """An AUC; where it is 1 throughout, that stands in place of an interval."""
+    if ends is not None and ends[0] == 1 and math.isnan(ends[1]):
+        return Cell("1.000", "all told apart", number=True)
+    return _number(ends, 3)
 
 
 def _number(ends: Triple | None, digits: int, signed: bool = False) -> Cell:

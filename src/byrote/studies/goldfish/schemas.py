@@ -76,8 +76,9 @@ _TRAINING: Columns = {
     "seconds": (REAL, "Time of the training."),
     "epsilon": (
         REAL,
-        "DP-SGD: privacy spent at the arm's delta, if one sequence is what it protects; else null.",
+        "DP-SGD: privacy spent at `delta`, if one sequence is what it protects; else null.",
     ),
+    "delta": (REAL, "DP-SGD: the delta that epsilon is for; else null."),
     "validation_loss": (REAL, "Loss after the last step, nats per token."),
 }
 
@@ -103,7 +104,11 @@ _TABLES: dict[str, tuple[str, Columns]] = {
             **_MARKS,
             **_LONG_ARM,
             **_RECITAL,
-            "member": (FLAG, "True: all passages are shown."),
+            "member": (
+                FLAG,
+                "Whether the passage is shown. Others, never shown, are continued before the first "
+                "epoch and after the last.",
+            ),
             **_EPOCH,
         },
     ),
@@ -171,11 +176,15 @@ _TABLES: dict[str, tuple[str, Columns]] = {
             "attack": (TEXT, "As in `scores`."),
             "measure": (
                 TEXT,
-                "auc; tpr_at_0.01 and tpr_at_0.05, the share of members found at so many false "
-                "positives.",
+                "auc; tpr_at_0.001, tpr_at_0.01 and tpr_at_0.05, the share of members found at so "
+                "many false positives, where there are documents enough to show it.",
             ),
             "value": (REAL, "The measure."),
-            "low": (REAL, "Lower end of its 95 % bootstrap interval over documents."),
+            "low": (
+                REAL,
+                "Lower end of its 95 % bootstrap interval over documents. Where all resamples "
+                "agree: of a share Wilson's, over members; of auc NaN.",
+            ),
             "high": (REAL, "Upper end of the interval."),
             "n": (SHORT, "Documents: members and others."),
         },
@@ -216,6 +225,7 @@ _TABLES: dict[str, tuple[str, Columns]] = {
             **_ARM,
             **_LONG_ARM,
             **_EPOCH,
+            "member": (FLAG, "Whether the passages are shown."),
             **_ESTIMATE,
             "value": (REAL, "Mean ROUGE-L over repetitions."),
         },

@@ -119,6 +119,7 @@ TRAINING: dict[str, Any] = {
     "tokens_learned": pl.Int64,
     "seconds": pl.Float64,
     "epsilon": pl.Float64,
+    "delta": pl.Float64,
     "validation_loss": pl.Float64,
 }
 """Columns of the table `trainings`, after `arm` and `seed`."""
@@ -246,6 +247,7 @@ def train(
         "tokens_learned": learned_tokens,
         "seconds": seconds,
         "epsilon": report.get("epsilon"),
+        "delta": report.get("delta"),
     }
 
 

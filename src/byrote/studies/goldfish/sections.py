@@ -8,6 +8,7 @@ from __future__ import annotations
 from byrote.report.page import Block, Section
 from byrote.report.study import StudyData, verdict_facts
 from byrote.studies.goldfish.config import GoldfishConfig
+from byrote.studies.goldfish.copies import stretches
 from byrote.studies.goldfish.figures_costs import (
     ATTACKS,
     loss_figures,
@@ -79,10 +80,14 @@ def _extreme(data: StudyData, config: GoldfishConfig) -> Section | None:
         reading = (
             "Recited in full means that every token of the suffix is the model's first choice. In "
             "the losses a full line is of tokens that are learned, a dotted one of tokens that the "
-            "mask drops; standard training drops none."
+            "mask drops; standard training drops none. Dashed, where it was asked for: passages "
+            "that no arm is shown."
         )
         if number:
-            reading = "The same for the arms that were shown for longer, with one repetition."
+            reading = (
+                "The same for the arms that were shown for longer, with one repetition: what is "
+                "not recited here is so of few passages, and there is no interval of the ROUGE-L."
+            )
         blocks.append(charts_of(figures, reading))
     return section_of(
         "extreme",
@@ -210,7 +215,9 @@ def _membership(data: StudyData, config: GoldfishConfig) -> Section | None:
                 membership_figures(data, config),
                 f"Of {config.scratch.documents} members and {config.scratch.heldout} others in "
                 "each repetition. Grey and open: the paper's AUC. Its rates are at 0.1 % false "
-                "alarms, which so few documents cannot show; they are in the tables.",
+                "alarms; where so few cannot show such a rate, they are in the tables only. Where "
+                "all members are told apart in every repetition there is no interval of an AUC: "
+                "that all agree does not make it sure. That of a rate is over all members.",
             ),
             *(membership_table(data, config, attack) for attack in ATTACKS),
         ],
@@ -250,8 +257,9 @@ def _strategies(data: StudyData, config: GoldfishConfig) -> Section | None:
             "drop the same ones wherever they stand; static masks drop every k-th token of a "
             "sequence, random ones draw anew for each copy.",
             "Look at whether random masks let more be written than the hash at the same k (after "
-            "enough copies every token has been learned), and whether h matters. A static mask is "
-            "as good as the hash here, since documents always begin a sequence.",
+            "enough copies every token has been learned), and whether h matters. A static mask can "
+            "look better than the hash here, only because documents always begin a sequence: where "
+            "copies stand at other places of a row, it drops other tokens of each.",
             "Published: random is slightly worse at equal k; h = 4 and h = 13 prevent alike "
             "(2406.10209, Figure 9, no numbers printed).",
         ],
@@ -271,8 +279,9 @@ def _copies(data: StudyData, config: GoldfishConfig) -> Section | None:
         "Beyond the paper: copies that are nearly the same",
         "Near-duplicates",
         [
-            f"Half of the copies of each document differ: one token in {config.scratch.edit_every} "
-            "is another one (edited), or line breaks, spaces and soft hyphens are (reformatted). "
+            "Half of the copies of each document differ: one token of each stretch of about "
+            f"{config.scratch.edit_every} is another one, {_edits(config)} of a document (edited), "
+            "or line breaks, spaces and soft hyphens are (reformatted). "
             "Where copies differ, a mask of the tokens drops different ones in each, and all may "
             "be learned from some copy.",
             "Look at whether the mask of the tokens rises from exact to differing copies, and "
@@ -292,6 +301,11 @@ def _copies(data: StudyData, config: GoldfishConfig) -> Section | None:
     )
 
 
+def _edits(config: GoldfishConfig) -> str:
+    tokens = config.scratch.tokens - 1
+    return f"{stretches(tokens, config.scratch.edit_every)} of the {tokens} tokens"
+
+
 def _objectives(data: StudyData, config: GoldfishConfig) -> Section | None:
     return section_of(
         "objectives",
@@ -303,7 +317,8 @@ def _objectives(data: StudyData, config: GoldfishConfig) -> Section | None:
             f"completed, n = {config.scratch.ngram}).",
             "Look at what is still recited or resembled, and what it costs in validation loss. An "
             "objective that prevents reciting by learning little is not a success: compare its "
-            "loss with that of the control.",
+            "loss with that of the control. Each has one setting, its default, at the learning "
+            "rate of all arms; none was tuned, and what is seen holds for these settings alone.",
             "Published: nothing of this comparison. MiLe (2310.19531), focal loss, "
             "self-contrastive training (2307.01542) and patch-level training (2407.12665) were "
             "made for other ends; MemFree (2210.17546) prevents verbatim text by construction and "
