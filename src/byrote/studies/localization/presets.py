@@ -161,14 +161,14 @@ _SMOLLM = Setting(
 LAPTOP = LocalizationConfig(
     methods=_methods(
         hard_concrete=Method(
-            "hard-concrete", {"epochs": 40, "lr": 0.05}, grid={"penalty": (100.0, 1000.0)}
+            "hard-concrete", {"epochs": 40, "lr": 0.05}, grid={"penalty": (10.0, 100.0)}
         ),
         slimming=Method(
-            "slimming", {"epochs": 30, "lr": 0.03}, grid={"penalty": (1000.0, 10000.0)}
+            "slimming", {"epochs": 30, "lr": 0.03}, grid={"penalty": (100.0, 1000.0)}
         ),
         hard_concrete_retain=Method(
             "hard-concrete",
-            {"epochs": 40, "lr": 0.05, "penalty": 1000.0, "per_step": 1},
+            {"epochs": 40, "lr": 0.05, "penalty": 100.0, "per_step": 1},
             retain=1.0,
         ),
         zero_out=Method("screened-zero-out", {"shortlist": 0.005}),
