@@ -128,9 +128,9 @@ SMOKE = LocalizationConfig(
 """At most two minutes on two cores: every method and experiment on a tiny random model, once with
 sentences injected into it, once with passages that it is shown until it recites them."""
 
-# The paper's bound on the distance of the greedy text (20 characters) leaves three passages of eight
-# hundred windows: one wrong token early on, and all behind it is another text. More than 90 % of the
-# tokens right, given those before them, is what decides here.
+# The paper's bound on the distance of the greedy text (20 characters) leaves three passages of
+# eight hundred windows: one wrong token early on, and all behind it is another text. More than 90 %
+# of the tokens right, given those before them, is what decides here.
 _GEMMA = Setting(
     model="bundled:gemma3-270m",
     sources=("corpus:wellknown", "corpus:licenses", "corpus:kjv"),
