@@ -2,14 +2,11 @@
 
 import threading
 
-import numpy as np
 import pytest
 import torch
 
 from byrote.models import load
-from byrote.recall import Scorer, first_misses
 from byrote.recall.lanes import in_lanes, lanes_for
-from byrote.texts.passages import Passage
 
 
 @pytest.fixture
@@ -18,14 +15,6 @@ def two_threads():
     torch.set_num_threads(2)
     yield
     torch.set_num_threads(before)
-
-
-def passages(vocab, rows=11):
-    rng = np.random.default_rng(3)
-    return [
-        Passage(f"p{i}", "s", "r", 0, rng.integers(5, vocab, 12 + i % 3).astype(np.int32), 6)
-        for i in range(rows)
-    ]
 
 
 @pytest.mark.parametrize("lanes", [1, 2, 3])
@@ -71,22 +60,6 @@ def test_items_are_taken_as_they_are_needed(two_threads):
     assert len(taken) < 6
     results.close()
     assert torch.get_num_threads() == 2
-
-
-@pytest.mark.parametrize("family", ["llama", "gpt2", "gemma3_text"])
-def test_scores_and_verdicts_are_those_of_one_lane(family, two_threads):
-    loaded = load(f"random:{family}?hidden_size=32&num_hidden_layers=2")
-    asked = passages(loaded.vocab_size)
-    assert lanes_for(loaded.model) == 2
-    scores = Scorer(loaded, batch_size=4).score(asked)
-    misses = first_misses(loaded, asked, batch_size=4)
-    torch.set_num_threads(1)
-    assert lanes_for(loaded.model) == 1
-    plain = Scorer(loaded, batch_size=4).score(asked)
-    for one, other in zip(scores, plain, strict=True):
-        np.testing.assert_array_equal(one.argmax, other.argmax)
-        np.testing.assert_allclose(one.logprob, other.logprob, atol=1e-5)
-    assert misses == first_misses(loaded, asked, batch_size=4)
 
 
 def test_a_model_with_hooks_runs_one_batch_at_a_time(two_threads):

@@ -16,7 +16,6 @@ import torch
 from byrote.errors import ByroteError, InputError
 from byrote.models.head import OutputHead, split_head
 from byrote.models.loading import LoadedModel
-from byrote.recall.lanes import in_lanes, lanes_for
 from byrote.recall.logit_stats import LogitStats, logit_stats
 from byrote.recall.scores import SamplingScheme, Scores
 from byrote.texts.passages import Passage
@@ -44,8 +43,7 @@ class Scorer:
     Attributes:
         loaded: The model.
         scheme: The sampling scheme of `Scores.logprob_sampled`.
-        batch_size: Passages computed at a time; None fills about 3,200 tokens. On a CPU with
-            several threads they are shared out to batches that run side by side.
+        batch_size: Passages in a forward pass; None fills about 3,200 tokens.
         lead: Token ids put before every prefix: the BOS where the tokenizer itself prepends one.
     """
 
@@ -98,12 +96,9 @@ class Scorer:
                     "(the prefix may be empty only where a BOS token leads)"
                 )
         lengths = [len(passage.input_ids) for passage in passages]
-        lanes = lanes_for(self.loaded.model)
-        groups = list(batches_by_length(lengths, self.batch_size, lanes))
-        batches = ([passages[i] for i in indices] for indices in groups)
-        done = in_lanes(self._score_batch, batches, lanes)
-        for indices, (scores, tied) in zip(groups, done, strict=True):
+        for indices in batches_by_length(lengths, self.batch_size):
             batch = [passages[i] for i in indices]
+            scores, tied = self._score_batch(batch)
             if len(batch) > 1:
                 for row in tied:
                     scores[row] = self._score_batch([batch[row]])[0][0]
@@ -183,23 +178,19 @@ def not_finite(passage: Passage, loaded: LoadedModel) -> ByroteError:
     )
 
 
-def batches_by_length(
-    lengths: Sequence[int], batch_size: int | None, lanes: int = 1
-) -> Iterator[list[int]]:
+def batches_by_length(lengths: Sequence[int], batch_size: int | None) -> Iterator[list[int]]:
     """Group indices of similar length, longest first (the first batch shows the memory need).
 
     Args:
         lengths: Tokens of each item.
-        batch_size: Items that are computed at a time; None fills about 3,200 tokens.
-        lanes: Batches that run side by side; the items at a time are shared out among them.
+        batch_size: Items in a batch; None fills about 3,200 tokens.
 
     Yields:
         Indices into `lengths`; each index appears once.
     """
     order = sorted(range(len(lengths)), key=lambda i: (-lengths[i], i))
     while order:
-        at_a_time = batch_size or _TOKENS_PER_BATCH // max(lengths[order[0]], 1)
-        size = max(1, at_a_time // lanes)
+        size = batch_size or max(1, _TOKENS_PER_BATCH // max(lengths[order[0]], 1))
         yield order[:size]
         order = order[size:]
 

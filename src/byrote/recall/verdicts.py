@@ -17,7 +17,6 @@ from byrote.models.cache import can_drop_rows
 from byrote.models.head import OutputHead, split_head
 from byrote.models.loading import LoadedModel
 from byrote.recall.extraction import first_miss
-from byrote.recall.lanes import in_lanes, lanes_for
 from byrote.recall.logit_stats import two_largest
 from byrote.recall.scoring import Scorer, not_finite, tie_tolerance
 from byrote.texts.passages import Passage
@@ -29,6 +28,7 @@ _FIRST_STEP = 4
 _TOKENS_PER_BATCH = 3200
 
 
+@torch.inference_mode()
 def first_misses(
     loaded: LoadedModel,
     passages: Sequence[Passage],
@@ -41,7 +41,7 @@ def first_misses(
     Args:
         loaded: The model.
         passages: What is asked.
-        batch_size: Passages computed at a time; None fills about 3,200 tokens.
+        batch_size: Passages in a forward pass; None fills about 3,200 tokens.
         lead: Token ids before every prefix; None means the tokenizer's own BOS, if it puts one.
 
     Returns:
@@ -60,33 +60,29 @@ def first_misses(
     else:
         shape = {i: (p.prefix_len, p.suffix_len) for i, p in enumerate(passages)}
         order = sorted(shape, key=lambda i: (-sum(shape[i]), shape[i], i))
-        lanes = lanes_for(loaded.model)
-        batches: list[tuple[list[int], int]] = []
         for (prefix, suffix), group in groupby(order, key=lambda i: shape[i]):
-            indices, lead_in = list(group), len(scorer.lead) + prefix
-            size = max(1, (batch_size or _TOKENS_PER_BATCH // (lead_in + suffix)) // lanes)
-            batches += [(indices[i : i + size], lead_in) for i in range(0, len(indices), size)]
-
-        def judge(item: tuple[list[int], int]) -> tuple[list[int], list[bool], list[bool]]:
-            batch, lead_in = item
-            rows = [[*scorer.lead, *passages[i].input_ids.tolist()] for i in batch]
-            ids = torch.tensor(rows, dtype=torch.long, device=loaded.device)
-            return _misses(loaded, head, ids, lead_in)
-
-        done = in_lanes(judge, batches, lanes)
-        for (batch, _), (misses, unsure, finite) in zip(batches, done, strict=True):
-            if not all(finite):
-                raise not_finite(passages[batch[finite.index(False)]], loaded)
-            for index, miss, near in zip(batch, misses, unsure, strict=True):
-                results[index] = miss
-                if near:
-                    doubtful.append(index)
+            indices = list(group)
+            width = len(scorer.lead) + prefix + suffix
+            size = batch_size or max(1, _TOKENS_PER_BATCH // width)
+            for start in range(0, len(indices), size):
+                batch = indices[start : start + size]
+                ids = torch.tensor(
+                    [[*scorer.lead, *passages[i].input_ids.tolist()] for i in batch],
+                    dtype=torch.long,
+                    device=loaded.device,
+                )
+                misses, unsure, finite = _misses(loaded, head, ids, len(scorer.lead) + prefix)
+                if not all(finite):
+                    raise not_finite(passages[batch[finite.index(False)]], loaded)
+                for index, miss, near in zip(batch, misses, unsure, strict=True):
+                    results[index] = miss
+                    if near:
+                        doubtful.append(index)
     for index in doubtful:
         results[index] = first_miss(scorer.score([passages[index]])[0])
     return results
 
 
-@torch.inference_mode()
 def _misses(
     loaded: LoadedModel, head: OutputHead, ids: torch.Tensor, prefix: int
 ) -> tuple[list[int], list[bool], list[bool]]:
