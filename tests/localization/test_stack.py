@@ -76,11 +76,14 @@ def test_single_tokens_give_what_the_last_of_a_text_gives(family):
         mask, change = half_silent(clean, layer)
         # All positions together, in another order and one of them twice.
         where = torch.cat((columns.flip(0), columns[2:3]))
-        residual = stack.writes[layer].output(clean.passes[layer], where, change[where])
+        both = torch.stack((change[where], 0 * change[where], change[where]), 1)
+        residual = stack.writes[layer].output(clean.passes[layer], where[:, None], both)
         got = tokens.hidden(layer, residual, where)
-        for one, position in zip(got, where.tolist(), strict=True):
+        for row, position in zip(got, where.tolist(), strict=True):
             expected = whole(clean, mask, spare=position)[position]
-            torch.testing.assert_close(one, expected, rtol=1e-3, atol=1e-5)
+            for one in (row[0], row[2]):
+                torch.testing.assert_close(one, expected, rtol=1e-3, atol=1e-5)
+            torch.testing.assert_close(row[1], clean.final[position], rtol=1e-3, atol=1e-5)
 
 
 @pytest.mark.parametrize("family", naive.EXPERTS)

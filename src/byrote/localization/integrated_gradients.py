@@ -28,7 +28,7 @@ from byrote.texts.passages import Passage
 __all__ = ["IntegratedGradients"]
 
 # Tokens in a run of the upper layers.
-_TOKENS = 240
+_TOKENS = 480
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ class IntegratedGradients(Localizer):
 
     Attributes:
         steps: How many values α takes.
-        batch_size: Single-token runs that go through a layer together; None is about 240.
+        batch_size: Single-token runs that go through a layer together; None is about 480.
     """
 
     name: ClassVar[str] = "integrated-gradients"
@@ -105,15 +105,13 @@ class IntegratedGradients(Localizer):
         # A new thread has gradients on and inference mode off, as they are here.
         def run(batch: tuple[int, Tensor]) -> Tensor:
             layer, some = batch
-            write = clean.stack.writes[layer]
             change = (alphas[:, None] - 1.0) * products[layer][some][:, None]
-            change = change.flatten(0, 1).requires_grad_(True)
-            where = layout.columns[some].repeat_interleave(self.steps)
-            wanted = layout.targets[some].repeat_interleave(self.steps)
-            residual = write.output(clean.passes[layer], where, change)
-            losses = tokens.losses(layer, residual, where, wanted)
+            change.requires_grad_(True)
+            where = layout.columns[some]
+            residual = clean.stack.writes[layer].output(clean.passes[layer], where[:, None], change)
+            losses = tokens.losses(layer, residual, where, layout.targets[some])
             (gradient,) = torch.autograd.grad((-losses).exp().sum(), change)
-            return gradient.view(len(some), self.steps, -1).sum(1)
+            return gradient.sum(1)
 
         sums = [torch.zeros_like(product) for product in products]
         # Beside the layers there is the head.

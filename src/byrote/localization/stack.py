@@ -11,7 +11,7 @@ before they are used. Where they differ there is no stack, and the caller takes 
 from __future__ import annotations
 
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -35,6 +35,8 @@ __all__ = ["MISFITS", "Clean", "Stack", "build_stack", "half_silent"]
 
 # What may go wrong inside a layer that is called in a way it was not made for.
 MISFITS = (AttributeError, TypeError, ValueError, RuntimeError, LookupError)
+# Tokens that a stack is tried on.
+_TRIED = 16
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -137,7 +139,10 @@ def build_stack(loaded: LoadedModel, head: OutputHead | None, passage: Passage) 
     dense = all(site.experts is None for site in sites) and len(sites) == loaded.neurons.layers
     if head is None or not dense:
         return None
-    layout = lay_out(loaded, [passage])
+    # Its beginning will do: each passage as a whole is tried again in `clean`.
+    short = passage.input_ids[:_TRIED]
+    few = replace(passage, input_ids=short, prefix_len=min(passage.prefix_len, len(short) // 2))
+    layout = lay_out(loaded, [few])
     try:
         traced = _trace(loaded, head, layout.ids)
         if traced is None:

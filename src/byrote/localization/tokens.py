@@ -2,7 +2,7 @@
 
 What comes before a token does not see it, so with the keys and values of one clean pass at hand, a
 changed residual at position t costs one token of the layers above instead of t + 1. Any number of
-such tokens, of the same or of other positions, go through a layer as one row: a mask lets each see
+such tokens go through a layer together, those of the same position as one row: a mask lets each see
 the clean positions before its own, and itself.
 """
 
@@ -41,7 +41,11 @@ class _Beside:
         self._keys, self._values = keys, values
 
     def update(self, keys: Tensor, values: Tensor, *_: Any, **__: Any) -> tuple[Tensor, Tensor]:
-        return torch.cat((self._keys, keys), -2), torch.cat((self._values, values), -2)
+        rows = (len(keys), -1, -1, -1)
+        return (
+            torch.cat((self._keys.expand(*rows), keys), -2),
+            torch.cat((self._values.expand(*rows), values), -2),
+        )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -64,37 +68,37 @@ class Tokens:
 
         Args:
             layer: The layer that was changed.
-            residual: Its outputs for single tokens, `[tokens, hidden]`.
-            positions: `[tokens]`, where each stands in the row.
+            residual: Its outputs for single tokens, `[positions, tokens, hidden]`.
+            positions: `[positions]`, where in the passage's row the tokens of each row here stand.
 
         Returns:
-            `[tokens, hidden]`, what the head takes; differentiable.
+            `[positions, tokens, hidden]`, what the head takes; differentiable.
         """
-        clean = self.clean
+        clean, each = self.clean, residual.shape[1]
         masks: dict[int, Tensor] = {}
-        stream = residual[None]
         for index in range(layer + 1, len(clean.passes)):
             above, seen = clean.passes[index], self.seen[index]
             if id(seen) not in masks:
-                masks[id(seen)] = _mask(seen, positions, residual.dtype)
+                masks[id(seen)] = _mask(seen[positions], each, residual.dtype)
             name, cache = self.caches[index]
-            placed = _placed(above, positions)
-            stream = above.again(
-                stream, **{**placed, name: cache, "attention_mask": masks[id(seen)]}
-            )
+            given = {name: cache, "attention_mask": masks[id(seen)]}
+            residual = above.again(residual, **given, **_placed(above, positions, each))
         tail = clean.stack.tail
-        return stream[0] if tail is None else tail(stream)[0]
+        return residual if tail is None else tail(residual)
 
     def losses(self, layer: int, residual: Tensor, positions: Tensor, targets: Tensor) -> Tensor:
-        """The loss of the token that follows each, nats: float64 `[tokens]`; see `hidden`.
+        """The loss of the token that follows each, nats: float64 `[positions, tokens]`.
 
         Args:
             layer: As for `hidden`.
             residual: As for `hidden`.
             positions: As for `hidden`.
-            targets: `[tokens]`, the ids that follow.
+            targets: `[positions]`, the ids that follow.
         """
-        return target_nll(self.clean.stack.head, self.hidden(layer, residual, positions), targets)
+        hidden = self.hidden(layer, residual, positions)
+        repeated = targets.repeat_interleave(hidden.shape[1])
+        losses = target_nll(self.clean.stack.head, hidden.flatten(0, 1), repeated)
+        return losses.view(hidden.shape[:2])
 
 
 @torch.no_grad()
@@ -119,16 +123,18 @@ def _tried(tokens: Tokens) -> bool:
     """
     clean = tokens.clean
     loaded, columns = clean.stack.loaded, clean.layout.columns
-    again = tokens.hidden(0, clean.passes[0].output[columns], columns)
-    if not close(again, clean.final[columns]):
+    again = tokens.hidden(0, clean.passes[0].output[columns][:, None], columns)
+    if not close(again[:, 0], clean.final[columns]):
         return False
     last = columns[-1:]
     for layer in sorted({0, len(clean.passes) // 2}):
         mask, change = half_silent(clean, layer)
         with loaded.neurons.scale(loaded.model, mask, spare=int(last)):
             whole = clean.stack.head.backbone(clean.layout.ids, use_cache=False)[0, last]
-        residual = clean.stack.writes[layer].output(clean.passes[layer], last, change[last])
-        if not close(tokens.hidden(layer, residual, last), whole):
+        # Two tokens, the first one clean, which must not see each other.
+        both = torch.stack((0.0 * change[last], change[last]), 1)
+        residual = clean.stack.writes[layer].output(clean.passes[layer], last[:, None], both)
+        if not close(tokens.hidden(layer, residual, last)[:, 1], whole):
             return False
     return True
 
@@ -163,21 +169,35 @@ def _seen(mask: Tensor | None, output: Tensor) -> Tensor:
     return before & (own if own.dtype == torch.bool else own > torch.finfo(own.dtype).min / 2)
 
 
-def _mask(seen: Tensor, positions: Tensor, dtype: torch.dtype) -> Tensor:
-    """`[1, 1, tokens, clean positions + tokens]`, 0 where a token sees and else minus infinity."""
-    itself = torch.eye(len(positions), dtype=torch.bool, device=seen.device)
-    sees = torch.cat((seen[positions], itself), 1)
+def _mask(seen: Tensor, each: int, dtype: torch.dtype) -> Tensor:
+    """0 where a token sees and else minus infinity.
+
+    Args:
+        seen: bool `[positions, clean positions]`.
+        each: Tokens at each position.
+        dtype: Of the mask.
+
+    Returns:
+        `[positions, 1, tokens, clean positions + tokens]`.
+    """
+    itself = torch.eye(each, dtype=torch.bool, device=seen.device)
+    sees = torch.cat((seen[:, None].expand(-1, each, -1), itself.expand(len(seen), -1, -1)), -1)
     mask = torch.zeros(sees.shape, dtype=dtype, device=seen.device)
-    return mask.masked_fill_(~sees, -torch.inf)[None, None]
+    return mask.masked_fill_(~sees, -torch.inf)[:, None]
 
 
-def _placed(step: LayerPass, positions: Tensor) -> dict[str, Any]:
+def _placed(step: LayerPass, positions: Tensor, each: int) -> dict[str, Any]:
     """The layer's arguments that say where tokens stand, for tokens at these positions."""
+
+    def rows(value: Tensor) -> Tensor:
+        """From `[1, clean positions, ...]` to `[positions, tokens, ...]`."""
+        return value[0, positions][:, None].expand(-1, each, *value.shape[2:])
+
     placed: dict[str, Any] = {}
-    for name, axis in (("position_embeddings", -2), ("position_ids", -1), ("cache_position", -1)):
+    for name in ("position_embeddings", "position_ids"):
         value = step.rest.get(name)
         if isinstance(value, Tensor):
-            placed[name] = value.index_select(axis, positions)
+            placed[name] = rows(value)
         elif isinstance(value, tuple):
-            placed[name] = tuple(part.index_select(axis, positions) for part in value)
+            placed[name] = tuple(rows(part) for part in value)
     return placed
