@@ -16,8 +16,8 @@ from byrote.texts.passages import Passage
 from byrote.texts.tokens import tokenize
 
 MODEL, CORPUS = "bundled:gemma3-270m", "corpus:licenses"
-PREFIX, SUFFIX, N = 32, 24, 10
-WANTED, LOOKED_AT = 40, 4000
+PREFIX, SUFFIX, N = 32, 16, 10
+WANTED, LOOKED_AT = 30, 1600
 
 
 def main() -> None:
