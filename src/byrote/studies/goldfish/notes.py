@@ -62,9 +62,8 @@ def _scale(trainings: pl.DataFrame, config: GoldfishConfig) -> list[str]:
     if share > 2 * _PAPER_SHARE:
         found.append(
             f"The repeated documents are {_percent(share)} of all text here and 1 % in the paper: "
-            "so small a model would recite nothing otherwise. What it learns of them weighs more "
-            "in its loss, and the control, which reads other text in their place, reads more "
-            "kinds of it."
+            "what the model learns of them weighs more in its loss, and the control, which reads "
+            "other text in their place, reads more kinds of it."
         )
     if fpr_floor(scratch.heldout) > _PAPER_FPR:
         found.append(

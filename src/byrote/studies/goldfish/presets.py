@@ -122,18 +122,19 @@ PAPER = GoldfishConfig(
         repeats=50,
         tokens=2048,
         prefix=1998,
-        background=9_672_000,
+        background=1_000_000,
         heldout=2000,
         validation=5860,
         validate_every=200,
         batch=1024,
         lr=4e-4,
-        warmup=1000 / 9536,
+        warmup=0.1,
         precision="bf16",
     ),
 )
 """The paper's settings as far as they are known (spec, section 3), for GPUs under `torchrun`. Its
 background, RedPajama-V2, is no set that can be named here: the corpus is English Wikipedia unless
-`scratch.corpus` names another; the learning rate falls to 0 and not to a tenth of its peak."""
+`scratch.corpus` names another, and a tenth of the paper's 20 billion tokens, since texts are held in
+memory; the learning rate falls to 0 and not to a tenth of its peak."""
 
 PRESETS = {"laptop": LAPTOP, "smoke": SMOKE, "paper": PAPER}
