@@ -134,7 +134,7 @@ PAPER = GoldfishConfig(
 )
 """The paper's settings as far as they are known (spec, section 3), for GPUs under `torchrun`. Its
 background, RedPajama-V2, is no set that can be named here: the corpus is English Wikipedia unless
-`scratch.corpus` names another, and a tenth of the paper's 20 billion tokens, since texts are held in
-memory; the learning rate falls to 0 and not to a tenth of its peak."""
+`scratch.corpus` names another, and a tenth of the paper's 20 billion tokens, since texts are held
+in memory; the learning rate falls to 0 and not to a tenth of its peak."""
 
 PRESETS = {"laptop": LAPTOP, "smoke": SMOKE, "paper": PAPER}
