@@ -34,6 +34,7 @@ PUBLIC = (
     "decoding",
     "exposure",
     "exposure.goldfish",
+    "localization",
     "models",
     "recall",
     "report",
