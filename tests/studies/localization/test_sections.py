@@ -133,7 +133,7 @@ def test_a_confusion_has_every_pair(figures):
     cells = [row for row in _rows(figures[name]) if "lost" in row]
     count = LAPTOP.deletion.settings["gemma3-270m"].passages
     assert len({(row["target"], row["passage"]) for row in cells}) == count**2
-    text = json.dumps(figures[name].chart.to_dict())
+    text = json.dumps(figures[name].chart.to_dict(), ensure_ascii=False)
     # Quotes of an id cannot end the expression that names the places.
     assert "of a ’poet’" in text
 
