@@ -119,7 +119,7 @@ def retain_spares(tables: Tables, config: LocalizationConfig) -> Judgement:
         return [
             (
                 PARTS["hard-concrete"],
-                lambda own=own: direction(
+                lambda own=own, plain=plain: direction(
                     paired(rows, "neg_lost", own, plain),
                     -1,
                     "mean accuracy that others lose, with the retain term less without",
