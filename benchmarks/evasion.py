@@ -17,7 +17,7 @@ from byrote.texts.tokens import tokenize
 
 MODEL, CORPUS = "bundled:gemma3-270m", "corpus:licenses"
 PREFIX, SUFFIX, N = 32, 16, 10
-WANTED, LOOKED_AT = 30, 1600
+WANTED, LOOKED_AT = 12, 1600
 
 
 def main() -> None:
