@@ -42,7 +42,7 @@ __all__ = [
     "united",
 ]
 
-DEFAULT_ERASER = "contrast:activations?kind=ratio"
+DEFAULT_ERASER = "contrast:attribution?kind=ratio"
 """The localizer that `erase` uses unless another is named; `docs/localization.md` has why."""
 
 FRACTIONS = (0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.015, 0.02, 0.03, 0.05)

@@ -23,7 +23,7 @@ __all__ = ["logits_nll", "target_nll"]
 
 # Rows that are swept together, and logits that are held at a time.
 _ROWS = 1024
-_LOGITS = 2**19
+_LOGITS = 2**20
 _CAREFUL_ROWS = 16
 
 
