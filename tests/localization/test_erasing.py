@@ -87,7 +87,7 @@ def test_the_search_stops_at_the_smallest_fraction_that_erases(loaded, known):
     assert erasure.stopped is None
     steps = erasure.steps
     assert steps["fraction"].to_list() == sorted(fractions)[: len(steps)]
-    assert set(steps["verdict"][:-1]) <= {"on"}
+    assert set(steps["verdict"][:-1]) <= {"recited"}
     assert steps["verdict"][-1] == "erased"
     assert (steps["worst"][:-1] > 0.5).all()
     assert steps["worst"][-1] <= 0.5
@@ -120,43 +120,49 @@ def test_contrast_is_more_specific(loaded, known):
     assert difference("contrast:activations?kind=ratio") > difference("activations") + 0.05
 
 
-def test_passages_to_be_kept_stop_the_search(loaded, known):
-    free = erase(
-        loaded, known[:1], localizer="activations", retain=known, skip_layers=(),
-        fractions=(0.01, 0.1, 0.3, 0.6, 0.9), limits=Limits(enough=0.0, retain=0.0),
-    )  # fmt: skip
-    kept = free.steps["retain_accuracy"].to_list()
-    before = free.summary.filter(group="retained", measure="accuracy")["before"][0]
-    floor = 0.5 * (kept[0] + kept[-1]) / before
-    first = next(i for i, value in enumerate(kept) if value < floor * before)
-    assert first > 0
-    erasure = erase(
-        loaded, known[:1], localizer="activations", retain=known, skip_layers=(),
-        fractions=(0.01, 0.1, 0.3, 0.6, 0.9), limits=Limits(enough=0.0, retain=floor),
-    )  # fmt: skip
+FRACTIONS_TRIED = (0.01, 0.1, 0.3, 0.6, 0.9)
+
+
+@pytest.mark.parametrize("share", [0.2, 0.5, 0.8])
+def test_passages_to_be_kept_stop_the_search(share, loaded, known):
+    def found(floor, fraction=None):
+        return erase(
+            loaded, known[:1], localizer="activations", retain=known, skip_layers=(),
+            fraction=fraction, fractions=FRACTIONS_TRIED,
+            limits=Limits(enough=0.0, retain=floor, text=0.0),
+        )  # fmt: skip
+
+    kept = [found(0.0, fraction).steps["retain_accuracy"][0] for fraction in FRACTIONS_TRIED]
+    assert kept == sorted(kept, reverse=True)
+    before = measure_recital(loaded, known[1:])["accuracy"].mean()
+    bound = kept[-1] + share * (kept[0] - kept[-1])
+    last = max(i for i, value in enumerate(kept) if value >= bound)
+    erasure = found(bound / before)
     assert (erasure.erased, erasure.stopped) == (False, "retain")
-    assert erasure.steps["verdict"].to_list() == ["on"] * first + ["retain"]
-    assert erasure.fraction == (0.01, 0.1, 0.3, 0.6, 0.9)[first - 1]
+    assert erasure.fraction == FRACTIONS_TRIED[last]
+    assert erasure.steps["verdict"][last] == "recited"
+    assert erasure.steps["verdict"][last + 1] == "retain"
     after = erasure.summary.filter(group="retained", measure="accuracy")["after"][0]
-    assert after == pytest.approx(kept[first - 1])
+    assert after == pytest.approx(kept[last])
 
 
-def test_general_texts_stop_the_search(loaded, known, texts):
+def test_general_texts_stop_the_search(loaded, known):
+    texts = [passage.input_ids for passage in known[2:5]]
+    bound = 0.05
     erasure = erase(
         loaded, known[:1], localizer="random", text=texts, skip_layers=(),
-        fractions=(0.01, 0.9), limits=Limits(enough=0.0, text=0.5),
+        fractions=(0.01, 0.9), limits=Limits(enough=0.0, text=bound),
     )  # fmt: skip
     free = erase(
         loaded, known[:1], localizer="random", text=texts, skip_layers=(),
         fractions=(0.01, 0.9), limits=Limits(enough=0.0, text=1e9),
     )  # fmt: skip
-    rise = free.steps["text_nll"] - text_loss(loaded, texts)
-    if abs(rise[0]) <= 0.5 < rise[1]:
-        assert erasure.stopped == "text"
-        assert erasure.fraction == 0.01
-    else:
-        assert erasure.stopped == ("fractions" if rise.max() <= 0.5 else "text")
     assert (free.stopped, free.fraction) == ("fractions", 0.9)
+    assert free.steps["text_nll"][0] is None  # nothing was crossed, so nothing smaller was asked
+    rise = free.steps["text_nll"][1] - text_loss(loaded, texts)
+    assert rise > bound
+    assert (erasure.stopped, erasure.fraction) == ("text", 0.01)
+    assert erasure.steps["verdict"].to_list() == ["recited", "text"]
 
 
 def test_where_the_smallest_fraction_costs_too_much_nothing_is_erased(loaded, known):

@@ -134,12 +134,12 @@ def erase(
         general=general or GENERAL_TEXTS,
         seed=seed,
     )
-    with task("Erasing", 1.0) as advance:
+    with task("Erasing", 100) as advance:
         done = 0.0
 
         def told(share: float) -> None:
             nonlocal done
-            advance(share - done)
+            advance(100 * (share - done))
             done = share
 
         erasure = erase_passages(

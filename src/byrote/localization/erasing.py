@@ -23,7 +23,7 @@ from byrote._options import between, one_of
 from byrote.errors import ByroteError, InputError
 from byrote.localization.base import Localizer, Told, _unheard
 from byrote.localization.effects import Gauge
-from byrote.localization.erasure_bench import STEPS, ErasureBench, Limits, check_recited
+from byrote.localization.erasure_bench import STEPS, ErasureBench, Limits, Step, check_recited
 from byrote.localization.registry import find_localizer
 from byrote.localization.selection import SCOPES, Selection, select
 from byrote.localization.zeroing import zeroed
@@ -66,8 +66,9 @@ class Erasure:
         erased: Whether every passage is; else the limits did not let it get that far.
         stopped: Why not, if so: `retain`, `text` or `fractions` (none larger was given).
         steps: The search, one row a fraction: `fraction`, `neurons`, `accuracy` (mean of the
-            passages), `worst` (the highest), `retain_accuracy` (mean; null without), `text_nll`
-            (nats per token; null without), `verdict` (`on`, `erased`, `retain`, `text`).
+            passages), `worst` (the highest), `retain_accuracy` and `text_nll` (nats per token; both
+            null where the limits were not asked for), `verdict`: `recited`, `erased`, or the limit
+            that is crossed (`retain`, `text`).
         passages: One row a passage, before and after: `group` (`erased`, `retained`) and, for each
             column of a recital table, `…_before` and `…_after`.
         summary: One row a group and measure: `group` (`erased`, `retained`, `text`), `n`,
@@ -121,9 +122,10 @@ def erase(
 ) -> Erasure:
     """Find the smallest share of neurons whose loss erases passages, within limits.
 
-    The localizer scores the passages once. Then ever larger shares of neurons are dropped, until
-    each passage is erased or a limit is crossed; what was within the limits is kept. The model is
-    measured as it would be written, with the neurons at zero at all positions, and left as it was.
+    The localizer scores the passages once. Ever larger shares of neurons are dropped, until each
+    passage is erased; if that crosses a limit, the largest smaller share is taken that does not
+    (found by bisection: a larger share is taken to cost more). The model is measured as it would be
+    written, with the neurons at zero at all positions, and left as it was.
 
     Args:
         loaded: The model.
@@ -162,35 +164,49 @@ def erase(
     tried = check_erasable(loaded, passages, shares, scope=scope, skip_layers=skip_layers)
     bench = ErasureBench(loaded, list(passages), kept, list(text))
     if not force:
-        check_recited(loaded, bench.before.head(len(passages)), limits.recited)
-    scores = method.score(loaded, passages, lambda share: told(0.5 * share))
-    steps: list[dict[str, Any]] = []
-    best: tuple[float, Selection, pl.DataFrame, float | None] | None = None
-    for index, share in enumerate(tried):
+        check_recited(loaded, bench.targets(None), limits.recited)
+    scores = method.score(loaded, passages, lambda share: told(0.7 * share))
+    steps: list[Step] = []
+    for share in tried:
         selection = united(scores, share, scope=scope, skip_layers=skip_layers, combine=combine)
-        after, nats = bench.measure(selection)
-        step = bench.step(share, selection, after, nats, limits)
-        steps.append(step)
-        told(0.5 + 0.5 * (index + 1) / len(tried))
-        if step["verdict"] in ("retain", "text"):
+        steps.append(Step(share, selection, bench.targets(selection)))
+        if steps[-1].worst <= limits.enough:
             break
-        best = (share, selection, after, nats)
-        if step["verdict"] == "erased":
-            break
-    verdict = steps[-1]["verdict"]
+    told(0.8)
+    best, crossed = _within(bench, steps, limits)
+    told(1.0)
     if best is None:
-        raise ByroteError(_too_dear(bench, steps[-1], limits))
+        raise ByroteError(_too_dear(bench, bench.row(steps[0], limits), limits))
+    chosen = steps[best]
+    assert chosen.after is not None
+    erased = chosen.worst <= limits.enough
     return Erasure(
         loaded=loaded,
-        selection=best[1],
-        fraction=best[0],
+        selection=chosen.selection,
+        fraction=chosen.fraction,
         localizer=localizer if isinstance(localizer, str) else repr(localizer),
-        erased=verdict == "erased",
-        stopped={"erased": None, "on": "fractions"}.get(verdict, verdict),
-        steps=pl.DataFrame(steps, schema=STEPS),
-        passages=bench.passages(best[2]),
-        summary=bench.summary(best[2], best[3]),
+        erased=erased,
+        stopped=None if erased else crossed or "fractions",
+        steps=pl.DataFrame([bench.row(step, limits) for step in steps], schema=STEPS),
+        passages=bench.passages(chosen.after[0]),
+        summary=bench.summary(*chosen.after),
     )
+
+
+def _within(
+    bench: ErasureBench, steps: Sequence[Step], limits: Limits
+) -> tuple[int | None, str | None]:
+    """The last step that crosses no limit, and which one the step after it crosses."""
+    low, high, crossed = 0, len(steps) - 1, None
+    middle = high  # where all is well nothing else is measured
+    while low <= high:
+        bench.look(steps[middle], limits)
+        if steps[middle].crossed is None:
+            low = middle + 1
+        else:
+            high, crossed = middle - 1, steps[middle].crossed
+        middle = (low + high) // 2
+    return (high if high >= 0 else None), crossed
 
 
 def united(
@@ -301,7 +317,7 @@ def _too_dear(bench: ErasureBench, step: dict[str, Any], limits: Limits) -> str:
         )
     else:
         cost = (
-            f"raises the loss on general texts from {bench.text_before:.3f} to "
+            f"raises the loss on general texts from {bench.before[1]:.3f} to "
             f"{step['text_nll']:.3f} nats per token; the limit is {limits.text:g} more"
         )
     return (

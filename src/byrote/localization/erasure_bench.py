@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import polars as pl
@@ -16,7 +17,7 @@ from byrote.localization.selection import Selection
 from byrote.models.loading import LoadedModel
 from byrote.texts.passages import Passage
 
-__all__ = ["STEPS", "ErasureBench", "Limits", "check_recited"]
+__all__ = ["STEPS", "ErasureBench", "Limits", "Step", "check_recited"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +56,30 @@ STEPS: dict[str, Any] = {
 """Columns of the search's table, one row a fraction: see `Erasure.steps`."""
 
 
+@dataclass(slots=True, eq=False)
+class Step:
+    """One fraction of a search.
+
+    Attributes:
+        fraction: The share of neurons.
+        selection: These neurons.
+        own: The recital table of the passages to be erased without them.
+        after: What `ErasureBench.measure` says, where it was asked.
+        crossed: The limit that is crossed, if one was found to be: `retain` or `text`.
+    """
+
+    fraction: float
+    selection: Selection
+    own: pl.DataFrame
+    after: tuple[pl.DataFrame, float | None] | None = None
+    crossed: str | None = None
+
+    @property
+    def worst(self) -> float:
+        """The highest accuracy of a passage to be erased."""
+        return float(self.own["accuracy"].max())  # pyright: ignore[reportArgumentType]
+
+
 def check_recited(loaded: LoadedModel, before: pl.DataFrame, recited: float) -> None:
     """See that a model recites passages, before anything is done about them.
 
@@ -91,8 +116,20 @@ class ErasureBench:
     ) -> None:
         self._gauge = Gauge(loaded)
         self._targets, self._retain, self._text = targets, retain, text
-        self.before, self.text_before = self.measure(None)
-        self.retain_before = self._retained(self.before)
+
+    @cached_property
+    def before(self) -> tuple[pl.DataFrame, float | None]:
+        """What `measure` says of the model as it is."""
+        return self.measure(None)
+
+    @property
+    def retain_before(self) -> float | None:
+        """Mean accuracy of the passages to be kept; None without any."""
+        return self._retained(self.before[0])
+
+    def targets(self, selection: Selection | None) -> pl.DataFrame:
+        """A recital table of the passages to be erased alone, which takes little time."""
+        return self._gauge.recital(self._targets, selection)
 
     def measure(self, selection: Selection | None) -> tuple[pl.DataFrame, float | None]:
         """A recital table of targets and retained, and nats per token of the texts."""
@@ -102,31 +139,30 @@ class ErasureBench:
     def _retained(self, table: pl.DataFrame) -> float | None:
         return _mean(table["accuracy"][len(self._targets) :])
 
-    def step(
-        self,
-        fraction: float,
-        selection: Selection,
-        after: pl.DataFrame,
-        nats: float | None,
-        limits: Limits,
-    ) -> dict[str, Any]:
-        """A row of the search, with its verdict."""
-        own, kept = after["accuracy"].head(len(self._targets)), self._retained(after)
-        verdict = "on"
-        if kept is not None and self.retain_before and kept < limits.retain * self.retain_before:
-            verdict = "retain"
-        elif nats is not None and self.text_before is not None:
-            verdict = "text" if not nats - self.text_before <= limits.text else verdict
-        worst = float(own.max())  # pyright: ignore[reportArgumentType]
-        if verdict == "on" and worst <= limits.enough:
-            verdict = "erased"
+    def look(self, step: Step, limits: Limits) -> None:
+        """Measure a step in full, and see which limit it crosses."""
+        step.after = self.measure(step.selection)
+        table, nats = step.after
+        kept, floor = self._retained(table), self.retain_before
+        step.crossed = None
+        if kept is not None and floor is not None and kept < limits.retain * floor:
+            step.crossed = "retain"
+        elif nats is not None and not nats - (self.before[1] or 0.0) <= limits.text:
+            step.crossed = "text"
+
+    def row(self, step: Step, limits: Limits) -> dict[str, Any]:
+        """A row of the table of steps."""
+        verdict = step.crossed
+        if verdict is None:
+            erased = step.worst <= limits.enough
+            verdict = "erased" if erased else "recited"
         return {
-            "fraction": fraction,
-            "neurons": len(selection),
-            "accuracy": _mean(own),
-            "worst": worst,
-            "retain_accuracy": kept,
-            "text_nll": nats,
+            "fraction": step.fraction,
+            "neurons": len(step.selection),
+            "accuracy": _mean(step.own["accuracy"]),
+            "worst": step.worst,
+            "retain_accuracy": None if step.after is None else self._retained(step.after[0]),
+            "text_nll": None if step.after is None else step.after[1],
             "verdict": verdict,
         }
 
@@ -137,11 +173,11 @@ class ErasureBench:
         return pl.DataFrame(
             {
                 "group": groups,
-                "passage": self.before["passage"],
+                "passage": after["passage"],
                 **{
                     f"{name}_{when}": table[name]
                     for name in measures
-                    for when, table in (("before", self.before), ("after", after))
+                    for when, table in (("before", self.before[0]), ("after", after))
                 },
             }
         )
@@ -157,10 +193,11 @@ class ErasureBench:
                 was, now = (_mean(part[f"{name}_{when}"]) for when in ("before", "after"))
                 if was is not None and now is not None:
                     rows.append((group, len(part), name, unit, was, now))
-        if nats is not None and self.text_before is not None:
+        text_before = self.before[1]
+        if nats is not None and text_before is not None:
             count = len(self._text)
-            rows.append(("text", count, "nll", "nats", self.text_before, nats))
-            pair = (perplexities(self.text_before)[0], perplexities(nats)[0])
+            rows.append(("text", count, "nll", "nats", text_before, nats))
+            pair = (perplexities(text_before)[0], perplexities(nats)[0])
             rows.append(("text", count, "perplexity", "", *pair))
         schema: dict[str, Any] = {
             "group": pl.String, "n": pl.Int64, "measure": pl.String, "unit": pl.String,

@@ -166,7 +166,7 @@ def _located(loaded: LoadedModel, config: LocateConfig) -> tuple[Location, pl.Da
     around = find_surroundings(
         loaded, passages, known=config.references, general=(), seed=config.seed
     )
-    with task("Locating", 1.0) as advance:
+    with task("Locating", 100) as advance:
         location = locate(
             loaded,
             passages,
@@ -202,7 +202,7 @@ def _told(advance: Any) -> Any:
 
     def told(share: float) -> None:
         nonlocal done
-        advance(share - done)
+        advance(100 * (share - done))
         done = share
 
     return told

@@ -61,7 +61,7 @@ def find_surroundings(
 ) -> Surroundings:
     """Find references, passages to be kept and general texts for some passages.
 
-    Of each source in `known`, four times `count` windows are drawn, with the median lengths of the
+    Of each source in `known`, twice `count` windows are drawn, with the median lengths of the
     passages; those that share text with a passage are left out. The `2 * count` of which the model
     gets most right become, by turns, references and passages to be kept.
 
@@ -86,7 +86,7 @@ def find_surroundings(
         drawn = general_references(
             loaded.tokenizer,
             source,
-            count=4 * count,
+            count=2 * count,
             prefix_len=prefix_len,
             suffix_len=suffix_len,
             seed=seed,
