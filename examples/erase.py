@@ -1,8 +1,8 @@
 """Erase a passage that a model knows by heart, and see what that costs.
 
-The neurons are those that are far more active on this passage than on others. They are dropped,
-ever more of them, until the passage is no longer recited; passages to be kept and general texts are
-measured beside it. Then the edited model is written and loaded again in plain transformers. Runs
+The neurons are those that do far more for this passage than for others. They are dropped, ever more
+of them, until the passage is no longer recited; passages to be kept and general texts are measured
+beside it. Then the edited model is written and loaded again in plain transformers. Runs
 offline on the bundled Gemma 3 270M, in a temporary folder.
 """
 
